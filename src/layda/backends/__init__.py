@@ -1,0 +1,12 @@
+"""Program -> runnable code. A backend knows programs, never rules or objectives.
+
+All run a :class:`layda.program.loop.Loop` and give the same bits: ``python`` prints Python source and runs it as it is,
+``numba`` compiles that same source, ``numpy`` works operation by operation on many runs at once, and ``readable``
+(:func:`layda.program.loop.run_readably`) is the twin that they are tested against.
+"""
+
+from __future__ import annotations
+
+from layda.backends.choice import BACKENDS, run_loop
+
+__all__ = ["BACKENDS", "run_loop"]

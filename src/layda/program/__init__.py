@@ -1,0 +1,61 @@
+"""The straight-line program: what a rule or an objective becomes when it is traced.
+
+``trace`` writes a plain Python function down as a :class:`Program`; ``gradient`` and ``hessian`` differentiate it;
+calling a program evaluates it with any kind of number; ``program.lowered`` is what the float backends print.
+"""
+
+from __future__ import annotations
+
+from layda.program.arithmetic import Arithmetic, arithmetic, kind_of
+from layda.program.derivative import gradient, hessian, value_and_gradient
+from layda.program.operations import CONDITIONS, ELEMENTARY, Operation, operation, operations, register
+from layda.program.program import Node, Program, number_from_json, number_to_json
+from layda.program.tracing import (
+    Graph,
+    Traced,
+    absolute,
+    apply,
+    both,
+    either,
+    exponent,
+    floor,
+    lower,
+    negate,
+    pow2,
+    sqrt,
+    trace,
+    where,
+)
+
+__all__ = [
+    "CONDITIONS",
+    "ELEMENTARY",
+    "Arithmetic",
+    "Graph",
+    "Node",
+    "Operation",
+    "Program",
+    "Traced",
+    "absolute",
+    "apply",
+    "arithmetic",
+    "both",
+    "either",
+    "exponent",
+    "floor",
+    "gradient",
+    "hessian",
+    "kind_of",
+    "lower",
+    "negate",
+    "number_from_json",
+    "number_to_json",
+    "operation",
+    "operations",
+    "pow2",
+    "register",
+    "sqrt",
+    "trace",
+    "value_and_gradient",
+    "where",
+]

@@ -1,0 +1,144 @@
+"""Derivatives by reverse mode on the program itself: programs in, programs out.
+
+An adjoint carries the condition under which it was reached (its *guard*): the branch of a ``where`` that was not taken
+adds nothing, even where its own derivative is infinite. The guard becomes a ``where`` only at joins and inputs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from layda.program.operations import operation
+from layda.program.program import Program
+from layda.program.tracing import Graph, Traced
+
+__all__ = ["gradient", "hessian", "value_and_gradient"]
+
+Guarded = tuple[Traced | None, Traced]
+
+
+def gradient(program: Program, variables: Sequence[str] | None = None, output: str | None = None) -> Program:
+    """∂output/∂variable for every variable, as a program with outputs ``d_<variable>``.
+
+    Args:
+        program: the function.
+        variables: inputs to differentiate by; all by default.
+        output: which output; the first by default.
+
+    >>> from layda.program import trace
+    >>> gradient(trace(lambda x, y: x * x * y))(3.0, 5.0)
+    (30.0, 9.0)
+    """
+    return _differentiate(program, variables, output, keep_value=False)
+
+
+def value_and_gradient(program: Program, variables: Sequence[str] | None = None, output: str | None = None) -> Program:
+    """The output itself (named ``value``) and its gradient, sharing every line that they have in common."""
+    return _differentiate(program, variables, output, keep_value=True)
+
+
+def hessian(program: Program, variables: Sequence[str] | None = None, output: str | None = None) -> Program:
+    """∂²output/∂a∂b for every pair a ≤ b of variables, as a program with outputs ``d_<a>_<b>`` (lower triangle).
+
+    >>> from layda.program import trace
+    >>> hessian(trace(lambda x, y: x * x * y)).evaluate({"x": 3.0, "y": 5.0})
+    {'d_x_x': 10.0, 'd_y_x': 6.0, 'd_y_y': 0.0}
+    """
+    names = list(variables if variables is not None else program.inputs)
+    first = gradient(program, names, output)
+    graph, lines = _inlined(first)
+    outputs: dict[str, Any] = {}
+    for row, name in enumerate(names):
+        index = dict(first.outputs)[f"d_{name}"]
+        adjoints = _adjoints(graph, lines, index, first, names[: row + 1])
+        for column in names[: row + 1]:
+            outputs[f"d_{name}_{column}"] = adjoints[column]
+    return graph.program(program.inputs, outputs)
+
+
+def _differentiate(program: Program, variables: Sequence[str] | None, output: str | None, keep_value: bool) -> Program:
+    names = list(variables if variables is not None else program.inputs)
+    index = dict(program.outputs)[output] if output is not None else program.outputs[0][1]
+    graph, lines = _inlined(program)
+    adjoints = _adjoints(graph, lines, index, program, names)
+    outputs: dict[str, Any] = {"value": lines[index]} if keep_value else {}
+    for name in names:
+        outputs[f"d_{name}"] = adjoints[name]
+    return graph.program(program.inputs, outputs)
+
+
+def _inlined(program: Program) -> tuple[Graph, list[Traced]]:
+    graph = Graph()
+    lines: list[Traced] = []
+    for node in program.nodes:
+        if node.op == "input":
+            lines.append(graph.input(str(node.value)))
+        elif node.op == "const":
+            lines.append(graph.constant(node.value))  # type: ignore[arg-type]
+        else:
+            lines.append(graph.apply(node.op, *[lines[arg] for arg in node.args]))
+    return graph, lines
+
+
+def _adjoints(
+    graph: Graph, lines: list[Traced], output: int, program: Program, variables: Sequence[str]
+) -> dict[str, Traced]:
+    """One backward sweep: variable -> ∂output/∂variable."""
+    relevant = _depends_on(program, set(variables))
+    waiting: dict[int, list[Guarded]] = {output: [(None, graph.constant(1.0))]}
+    found = {name: graph.constant(0.0) for name in variables}
+    for index in range(output, -1, -1):
+        contributions = waiting.pop(index, None)
+        if contributions is None or not relevant[index]:
+            continue
+        node = program.nodes[index]
+        if node.op == "input":
+            found[str(node.value)] = _unguarded(graph, _joined(graph, contributions))
+            continue
+        guard, adjoint = _joined(graph, contributions)
+        if node.op == "select":
+            condition = lines[node.args[0]]
+            opposite = graph.apply("not", condition)
+            waiting.setdefault(node.args[1], []).append((_narrowed(graph, guard, condition), adjoint))
+            waiting.setdefault(node.args[2], []).append((_narrowed(graph, guard, opposite), adjoint))
+            continue
+        derivative = operation(node.op).derivative
+        if derivative is None:
+            continue
+        arguments = [lines[arg] for arg in node.args]
+        for arg, partial in zip(node.args, derivative(lines[index], *arguments), strict=True):
+            if relevant[arg] and partial is not None:
+                waiting.setdefault(arg, []).append((guard, graph.apply("mul", adjoint, partial)))
+    return found
+
+
+def _depends_on(program: Program, variables: set[str]) -> list[bool]:
+    found: list[bool] = []
+    for node in program.nodes:
+        found.append(node.value in variables if node.op == "input" else any(found[arg] for arg in node.args))
+    return found
+
+
+def _narrowed(graph: Graph, guard: Traced | None, condition: Traced) -> Traced:
+    return condition if guard is None else graph.apply("and", guard, condition)
+
+
+def _joined(graph: Graph, contributions: list[Guarded]) -> Guarded:
+    """The sum of the contributions; a guard that all of them share is kept as the guard of the sum."""
+    guards = {None if guard is None else guard.index for guard, _ in contributions}
+    if len(guards) == 1:
+        total = contributions[0][1]
+        for _, value in contributions[1:]:
+            total = graph.apply("add", total, value)
+        return contributions[0][0], total
+    plain = [_unguarded(graph, contribution) for contribution in contributions]
+    total = plain[0]
+    for value in plain[1:]:
+        total = graph.apply("add", total, value)
+    return None, total
+
+
+def _unguarded(graph: Graph, contribution: Guarded) -> Traced:
+    guard, value = contribution
+    return value if guard is None else graph.apply("select", guard, value, graph.constant(0.0))
