@@ -20,7 +20,7 @@ from layda.errors import ComputationError, SettingError, TraceError
 from layda.program import Program, hessian, trace, value_and_gradient
 from layda.program.tracing import Graph
 
-__all__ = ["BlackBox", "Minimum", "Objective", "TracedObjective", "black_box", "objective"]
+__all__ = ["BlackBox", "Minimum", "Objective", "TracedObjective", "black_box", "from_function"]
 
 Array = NDArray[np.float64]
 _DEFAULT_BOX = (-5.0, 5.0)
@@ -107,11 +107,11 @@ class TracedObjective(Objective):
 
     **To add a classic**, write it as a plain Python function of its coordinates in ``layda/objectives/classics.py``,
     with operators and ``layda.functions``, and add one entry with its box, minima and source to the table there. For
-    one of your own, :func:`objective` does the same::
+    one of your own, :func:`from_function` does the same::
 
         import layda
 
-        valley = layda.objective(lambda x, y: x * x + 10 * y * y, box=[(-2, 2), (-2, 2)], start=(2, 1))
+        valley = layda.objectives.from_function(lambda x, y: x * x + 10 * y * y, box=[(-2, 2), (-2, 2)], start=(2, 1))
 
     Attributes:
         program: the function; inputs are the coordinates.
@@ -229,7 +229,7 @@ class BlackBox(Objective):
         return value, slope.reshape(self.dimension)
 
 
-def objective(
+def from_function(
     function: Callable[..., Any],
     *,
     dimension: int | None = None,
@@ -257,7 +257,7 @@ def objective(
     Raises:
         TraceError: the function cannot be written down as a straight line; run it with :func:`black_box`.
 
-    >>> bowl = objective(lambda x, y: x * x + 4 * y * y, start=(2.0, 1.0))
+    >>> bowl = from_function(lambda x, y: x * x + 4 * y * y, start=(2.0, 1.0))
     >>> bowl.value_and_gradient(np.array([2.0, 1.0]))
     (8.0, array([4., 8.]))
     """
@@ -296,9 +296,9 @@ def black_box(
         gradient: x -> ∇f(x); without it central differences are used, and every result says so.
         dimension: the number of coordinates.
         coordinates: their names.
-        box: as in :func:`objective`.
-        start: as in :func:`objective`.
-        minima: as in :func:`objective`.
+        box: as in :func:`from_function`.
+        start: as in :func:`from_function`.
+        minima: as in :func:`from_function`.
         name: by default the function's.
 
     >>> black_box(lambda x: float(abs(x[0])), dimension=1).value(np.array([-2.0]))
@@ -399,3 +399,6 @@ def _hessian_by_differences(whole: Objective, position: Array) -> Array:
         slope = whole.value_and_gradient(ahead)[1] - whole.value_and_gradient(behind)[1]
         matrix[index] = slope / (ahead[index] - behind[index])
     return 0.5 * (matrix + matrix.T)
+
+
+objective = from_function  # temporary

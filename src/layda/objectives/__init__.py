@@ -7,14 +7,14 @@
 from __future__ import annotations
 
 from layda.errors import FormulaError
-from layda.objective import BlackBox, Minimum, Objective, TracedObjective, black_box, objective
+from layda.objective import BlackBox, Minimum, Objective, TracedObjective, black_box, from_function
 from layda.objectives.classics import CLASSICS, classic
 from layda.objectives.formula import parse
 from layda.program import trace
 
 __all__ = [
-    "CLASSICS", "BlackBox", "Minimum", "Objective", "TracedObjective", "black_box", "classic", "formula", "get",
-    "objective",
+    "CLASSICS", "BlackBox", "Minimum", "Objective", "TracedObjective", "black_box", "classic", "formula",
+    "from_function", "get",
 ]  # fmt: skip
 
 

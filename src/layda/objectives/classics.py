@@ -12,7 +12,7 @@ from typing import Any
 
 from layda.errors import SettingError
 from layda.functions import cos, exp, log, pi, sin, sqrt, tanh, where
-from layda.objective import Minimum, TracedObjective, objective
+from layda.objective import Minimum, TracedObjective, from_function
 from layda.objectives.lecture_curve import LECTURE_CURVE, lecture_curve
 
 __all__ = ["CLASSICS", "Classic", "classic"]
@@ -293,7 +293,7 @@ def classic(name: str, dimension: int | None = None) -> TracedObjective:
         minima = tuple(Minimum((minimum.position[0],) * count, minimum.value) for minimum in minima)
     box = entry.box if len(entry.box) == count else (entry.box[0],) * count
     start = entry.start if len(entry.start) == count else tuple(entry.start[i % len(entry.start)] for i in range(count))
-    found = objective(
+    found = from_function(
         entry.function, dimension=count, box=box, start=start, minima=minima, defined=entry.defined, name=name,
         description=entry.about, equation=entry.equation, source=entry.source, convex=entry.convex,
     )  # fmt: skip

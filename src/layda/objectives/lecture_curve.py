@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from layda.objective import Minimum, TracedObjective, objective
+from layda.objective import Minimum, TracedObjective, from_function
 
 __all__ = ["LECTURE_CURVE", "lecture_curve"]
 
@@ -17,7 +17,7 @@ def _curve(x: Any) -> Any:
 @cache
 def lecture_curve() -> TracedObjective:
     """The curve, traced."""
-    return objective(
+    return from_function(
         _curve,
         box=(-2, 2),
         start=(2.0,),

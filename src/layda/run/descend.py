@@ -38,6 +38,7 @@ def descend(
     backend: str = "auto",
     label: str | None = None,
     progress: Callable[[int], None] | None = None,
+    watch: Callable[[int, Array], None] | None = None,
 ) -> Trajectory:
     """Roll one ball down an objective.
 
@@ -55,6 +56,8 @@ def descend(
             boxes run in NumPy.
         label: a name for tables and plots.
         progress: called with the number of steps done, where the objective is slow enough to ask.
+        watch: called with step and position after every step of a data objective or black box; ``StopIteration`` ends
+            the run there.
 
     Returns:
         The trajectory with its verdict. Divergence is a result, not an exception.
@@ -88,7 +91,7 @@ def descend(
     if isinstance(target, TracedObjective):
         ending = run_traced(target, stepper, first, backend=backend, **options)
     else:
-        ending = run_numeric(target, stepper, first, progress=progress, **options)
+        ending = run_numeric(target, stepper, first, progress=progress, watch=watch, **options)
     settings = {
         "start": list(first),
         "random_start": isinstance(start, str),

@@ -30,6 +30,7 @@ def run_numeric(
     check_every: int,
     keep: bool = True,
     progress: Progress | None = None,
+    watch: Callable[[int, Array], None] | None = None,
 ) -> Ending:
     """Descend any objective; arguments as in :func:`layda.descend`.
 
@@ -81,6 +82,11 @@ def run_numeric(
         places = [*places[-2:], position]
         if progress is not None:
             progress(t + 1)
+        if watch is not None:
+            try:
+                watch(t + 1, position)
+            except StopIteration:
+                steps = t + 1
     if objective.stochastic and code == SPENT:
         value, slope, whole = _of_the_whole(objective, stepper, t, places, state)
     track = recorder.track(t)

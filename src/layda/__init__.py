@@ -1,0 +1,63 @@
+"""layda: gradient descent with momentum, runnable, visible, explained.
+
+>>> import layda
+>>> run = layda.descend("x^4 - 2x^2", layda.rules.HeavyBall(0.02, 0.9), start=2.0)
+>>> run.verdict.kind
+'converged'
+
+A rule (``layda.rules``) and an objective (``layda.objectives``) are written once, as mathematics; runs, pictures,
+files and the command line are derived from them. Names are looked up when they are first used, so ``import layda``
+costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from layda._version import __version__
+
+if TYPE_CHECKING:
+    from layda import errors, functions, measures, objectives, plots, program, rules, schedules, specs
+    from layda.diagnosis import describe
+    from layda.objective import Minimum, Objective
+    from layda.plots import plot
+    from layda.rule import Rule, Slot
+    from layda.run import Race, Trajectory, Verdict, descend, load, race, save, scipy_method
+
+_HOMES = {
+    "Minimum": "layda.objective",
+    "Objective": "layda.objective",
+    "Race": "layda.run",
+    "Rule": "layda.rule",
+    "Slot": "layda.rule",
+    "Trajectory": "layda.run",
+    "Verdict": "layda.run",
+    "descend": "layda.run",
+    "describe": "layda.diagnosis",
+    "load": "layda.run",
+    "plot": "layda.plots",
+    "race": "layda.run",
+    "save": "layda.run",
+    "scipy_method": "layda.run",
+}
+_ROOMS = ("errors", "functions", "measures", "objectives", "plots", "program", "rules", "schedules", "specs")
+
+__all__ = [
+    "Minimum", "Objective", "Race", "Rule", "Slot", "Trajectory", "Verdict", "__version__", "descend", "describe",
+    "errors", "functions", "load", "measures", "objectives", "plot", "plots", "program", "race", "rules", "save", "schedules", "scipy_method", "specs",
+]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        found = getattr(import_module(_HOMES[name]), name)
+        globals()[name] = found
+        return found
+    if name in _ROOMS:
+        return import_module(f"layda.{name}")
+    raise AttributeError(f"module 'layda' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
