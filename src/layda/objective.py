@@ -118,8 +118,8 @@ class TracedObjective(Objective):
         defined: a program whose output is a condition, true where f exists; ``None`` for everywhere.
     """
 
-    program: Program
-    defined: Program | None = None
+    program: Program = field(repr=False)
+    defined: Program | None = field(default=None, repr=False)
 
     @cached_property
     def gradient_program(self) -> Program:

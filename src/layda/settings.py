@@ -97,7 +97,8 @@ def _checked(where: str, value: Any, limits: Range, field: dataclasses.Field[Any
             raise SettingError(f"{where} is {value!r}; allowed is one number or one schedule, not several")
         if not value:
             raise SettingError(f"{where} is empty; give at least one number")
-        return tuple(_checked(f"{where}[{index}]", item, limits, field, scheduled) for index, item in enumerate(value))
+        single = dataclasses.field(default=0.0)
+        return tuple(_checked(f"{where}[{index}]", item, limits, single, scheduled) for index, item in enumerate(value))
     if isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool):
         number = float(value)
         if isinstance(field.default, tuple) and scheduled:

@@ -13,7 +13,7 @@ from typing import Any
 from layda.errors import SettingError
 from layda.functions import cos, exp, log, pi, sin, sqrt, tanh, where
 from layda.objective import Minimum, TracedObjective, from_function
-from layda.objectives.lecture_curve import LECTURE_CURVE, lecture_curve
+from layda.objectives.lecture_curve import DESCRIPTION, lecture_curve
 
 __all__ = ["CLASSICS", "Classic", "classic"]
 
@@ -260,7 +260,7 @@ _TABLE: dict[str, Classic] = {
     ),
 }  # fmt: skip
 
-CLASSICS: Mapping[str, str] = {"lecture": LECTURE_CURVE.description} | {n: c.about for n, c in _TABLE.items()}
+CLASSICS: Mapping[str, str] = {"lecture": DESCRIPTION} | {n: c.about for n, c in _TABLE.items()}
 """The names of the classics, with one sentence on each."""
 
 

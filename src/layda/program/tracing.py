@@ -492,5 +492,5 @@ def _refuse(reason: str) -> NoReturn:
         place += f": {source})" if source else ")"
     raise TraceError(
         f"{place or 'the function'} cannot be traced: {reason}; "
-        "or run it as it is with layda.black_box(function, gradient=…)"
+        "or run it as it is with layda.objectives.black_box(function, gradient=…)"
     )

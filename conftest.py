@@ -1,0 +1,21 @@
+"""A neutral environment for every test, the examples in docstrings included."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+os.environ["MPLBACKEND"] = "Agg"  # before anything imports matplotlib; subprocesses inherit it
+
+
+@pytest.fixture(autouse=True)
+def neutral_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Take away what a user's shell may set, and give every test a cache of its own; returns its folder."""
+    for name in list(os.environ):
+        if name.startswith("LAYDA_") or name in {"NO_COLOR", "FORCE_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "COLUMNS"}:
+            monkeypatch.delenv(name)
+    cache = tmp_path_factory.mktemp("cache", numbered=True)
+    monkeypatch.setenv("LAYDA_CACHE_DIR", str(cache))
+    return cache

@@ -1,0 +1,7 @@
+"""What a verdict means, in words. Plain data and text out; draws nothing."""
+
+from __future__ import annotations
+
+from layda.diagnosis.words import SHORT, describe, remarks
+
+__all__ = ["SHORT", "describe", "remarks"]

@@ -1,0 +1,135 @@
+"""Verdicts in words: one sentence on what happened, with its numbers, and what special settings did."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+from layda.rule import Rule
+from layda.run import Trajectory
+from layda.schedules import ExponentialDecay
+
+__all__ = ["SHORT", "describe", "remarks"]
+
+SHORT: dict[str, str] = {
+    "converged": "settled at a minimum, and no better one is known",
+    "trapped": "settled at a minimum, but a better one is known",
+    "saddle": "settled where the ground still falls to a side",
+    "frozen": "the learning rate vanished before the ball arrived",
+    "cycling": "goes round without getting lower",
+    "diverged": "was thrown away to infinity",
+    "undefined": "came to where the objective has no value",
+    "crawling": "would need more than ten further budgets",
+    "unfinished": "was still on its way when the budget ended",
+}
+"""Verdict -> what it means, in a few words."""
+
+
+def describe(run: Trajectory) -> str:
+    """One run in one sentence, with the numbers that matter, and a second one for settings at their limits.
+
+    >>> import layda
+    >>> describe(layda.descend("x^2", "gradient-descent:learning_rate=0.25", start=1.0))
+    'settled after 30 steps at a minimum; no better one is known'
+    """
+    return ". ".join([_SENTENCES[run.verdict.kind](run), *remarks(run), *run.verdict.notes])
+
+
+def _number(value: Any) -> str:
+    return f"{float(value):.4g}".replace("e-0", "e-").replace("e+0", "e").replace("e+", "e")
+
+
+def _converged(run: Trajectory) -> str:
+    return f"settled after {run.steps} steps at a minimum; no better one is known"
+
+
+def _trapped(run: Trajectory) -> str:
+    better = run.verdict.better
+    known = "" if better is None else f"; the best known one is {_number(run.value - better.value)} lower{_place(run)}"
+    return f"settled after {run.steps} steps at a poor minimum{known}"
+
+
+def _place(run: Trajectory) -> str:
+    better = run.verdict.better
+    if better is None or len(better.position) > 3:
+        return ""
+    names = run.objective.coordinates
+    return ", at " + ", ".join(f"{name} = {_number(x)}" for name, x in zip(names, better.position, strict=True))
+
+
+def _saddle(run: Trajectory) -> str:
+    curvature = run.verdict.evidence.get("smallest_curvature")
+    shown = "" if curvature is None else f" (curvature {_number(curvature)})"
+    return f"settled after {run.steps} steps at a saddle: the ground still falls to a side{shown}"
+
+
+def _frozen(run: Trajectory) -> str:
+    seen = run.verdict.evidence
+    return (
+        f"froze: the learning rate fell from {_number(seen['largest_rate'])} to {_number(seen['rate'])} "
+        f"while the gradient is still {_number(seen['gradient'])}"
+    )
+
+
+def _cycling(run: Trajectory) -> str:
+    period = run.verdict.evidence.get("period", 0)
+    if period > 1:
+        return f"goes round with period {period} without getting lower"
+    return f"swings without getting lower over the last {int(run.verdict.evidence['window'])} steps"
+
+
+def _diverged(run: Trajectory) -> str:
+    if run.steps < run.budget:
+        return f"was thrown away to infinity at step {run.steps}"
+    return f"is farther away from step to step after {run.steps} steps"
+
+
+def _undefined(run: Trajectory) -> str:
+    seen = run.verdict.evidence
+    return (
+        f"came at step {run.steps} to {seen['coordinate']} = {_number(seen['coordinate_value'])}, "
+        "where the objective has no value"
+    )
+
+
+def _crawling(run: Trajectory) -> str:
+    needed = run.verdict.evidence["steps_needed"]
+    shown = f"about {_number(needed)} more" if needed < 1e15 else "practically endless"
+    return f"crawls: after {run.steps} steps the way to go is {shown} steps long"
+
+
+def _unfinished(run: Trajectory) -> str:
+    needed = run.verdict.evidence["steps_needed"]
+    return f"was on its way after {run.steps} steps; about {_number(max(needed, 1.0))} more are needed"
+
+
+_SENTENCES = {
+    "converged": _converged, "trapped": _trapped, "saddle": _saddle, "frozen": _frozen, "cycling": _cycling,
+    "diverged": _diverged, "undefined": _undefined, "crawling": _crawling, "unfinished": _unfinished,
+}  # fmt: skip
+
+
+def remarks(run: Trajectory) -> tuple[str, ...]:
+    """What β = 1, δ = 0 and δ = 1 did, since the lecture asks."""
+    found: list[str] = []
+    rule = run.rule
+    if 1.0 in _momenta(rule):
+        found.append("β = 1: nothing of the velocity is ever forgotten, so the ball has no friction and does not come to rest")
+    for field in fields(rule):
+        value = getattr(rule, field.name)
+        if isinstance(value, ExponentialDecay) and value.decay == 0.0:
+            when = "before the first step, so no step was taken" if value.before_first_step else "after the first step, which was the only push"
+            found.append(f"δ = 0: the learning rate became 0 {when}")
+        if isinstance(value, ExponentialDecay) and value.decay == 1.0:
+            found.append("δ = 1: the learning rate never changed, as if nothing were damped")
+    return tuple(found)
+
+
+def _momenta(rule: Rule) -> list[Any]:
+    found: list[Any] = []
+    for field in fields(rule):
+        if field.name in ("momentum", "beta1"):
+            found.append(getattr(rule, field.name))
+        elif field.name == "momenta":
+            found += getattr(rule, field.name)
+    return found

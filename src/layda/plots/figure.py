@@ -1,0 +1,147 @@
+"""One picture of a run or a race: a panel for each ball's way over the landscape, and the loss of all below."""
+
+from __future__ import annotations
+
+import math
+import os
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from layda.errors import FileError, nearest
+from layda.plots.landscape import draw_line, draw_plane
+from layda.plots.style import RC, look, verdict_colour
+from layda.run import Race, Trajectory
+from layda.run.files import whole_file
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["FORMATS", "plot"]
+
+Array = NDArray[np.float64]
+FORMATS = ("png", "svg", "pdf")
+"""What a picture can be saved as."""
+
+_MOST_PANELS = 16
+
+
+def plot(result: Trajectory | Race, path: str | os.PathLike[str] | None = None) -> Figure:
+    """Draw a run or a race.
+
+    With one coordinate every ball has a panel with the curve, its path and its last position; with two, contours with
+    the path; with more, the loss curves alone.
+
+    Args:
+        result: what to draw.
+        path: where to save it (png, svg or pdf, by the suffix); the file is whole or not there.
+
+    Returns:
+        The matplotlib figure.
+
+    Raises:
+        FileError: an unknown suffix, a folder that does not exist.
+    """
+    if path is not None:
+        suffix = os.fspath(path).rpartition(".")[2].lower()
+        if suffix not in FORMATS:
+            raise FileError(f"{os.fspath(path)}: pictures are saved as {', '.join(FORMATS)}; {nearest(suffix, FORMATS)}")
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    runs = [result] if isinstance(result, Trajectory) else list(result.runs)
+    with mpl.rc_context(RC):
+        figure = Figure(figsize=_size(runs), dpi=130)
+        _draw(figure, runs)
+        if path is not None:
+            with whole_file(path) as draft:
+                # No date in the file: the same result gives the same bytes.
+                metadata = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(suffix, {})
+                figure.savefig(draft, format=suffix, metadata=metadata)
+    return figure
+
+
+def _panels(runs: list[Trajectory]) -> int:
+    return min(len(runs), _MOST_PANELS) if runs[0].objective.dimension <= 2 else 0
+
+
+def _shape(runs: list[Trajectory]) -> tuple[int, int]:
+    """Rows and columns of the panels."""
+    count = _panels(runs)
+    columns = count if count <= 3 else 4 if count > 6 or count == 4 else 3
+    return (math.ceil(count / columns), columns) if count else (0, 1)
+
+
+def _size(runs: list[Trajectory]) -> tuple[float, float]:
+    rows, columns = _shape(runs)
+    width = max(8.0, 3.0 * columns)
+    high = 2.3 if runs[0].objective.dimension == 1 else 2.7
+    return width, rows * high + 3.4
+
+
+def _draw(figure: Figure, runs: list[Trajectory]) -> None:
+    rows, columns = _shape(runs)
+    objective = runs[0].objective
+    title = f"{objective.name}:  {objective.equation}" if objective.equation not in ("", objective.name) else objective.name
+    figure.suptitle(title, fontsize=11, x=0.01, ha="left")
+    ratios = [2.3 if objective.dimension == 1 else 2.7] * rows + [3.0]
+    grid = figure.add_gridspec(rows + 1, columns, height_ratios=ratios)
+    draw = draw_line if objective.dimension == 1 else draw_plane
+    shared: Axes | None = None
+    for index, run in enumerate(runs[: _panels(runs)]):
+        axes = figure.add_subplot(grid[index // columns, index % columns], sharex=shared, sharey=shared)
+        shared = shared or axes
+        draw(axes, run, look(index), runs)
+        axes.set_title(f"{run.label}\n", fontsize=9)
+        axes.text(
+            0.0, 1.03, f"{run.verdict.kind}, {run.steps} steps", transform=axes.transAxes, fontsize=8.5,
+            color=verdict_colour(run.verdict.kind), fontweight="bold",
+        )  # fmt: skip
+        axes.label_outer()
+    _losses(figure.add_subplot(grid[rows, :]), runs)
+
+
+def _losses(axes: Any, runs: list[Trajectory]) -> None:
+    """f above the lowest value known, on a logarithmic scale, over the steps."""
+    floor, words = _lowest(runs)
+    start = max((float(run.values[0]) - floor for run in runs if np.isfinite(run.values[0])), default=1.0)
+    start = start if start > 0.0 else 1.0
+    bottom = start
+    for index, run in enumerate(runs):
+        shown = look(index)
+        first = run.steps + 1 - len(run.values)
+        with np.errstate(all="ignore"):
+            height = np.where(run.values - floor > 0.0, run.values - floor, np.nan)
+        seen = height[np.isfinite(height)]
+        if len(seen):
+            bottom = min(bottom, float(np.min(seen)))
+        steps = np.arange(first, first + len(height))
+        label = f"{run.label}: {run.verdict.kind}"
+        (line,) = axes.plot(steps, height, color=shown.colour, linestyle=shown.dash, linewidth=1.3, label=label)
+        finite = np.flatnonzero(np.isfinite(height))
+        if len(finite):
+            axes.plot(steps[finite[-1]], height[finite[-1]], shown.marker, color=line.get_color(), markersize=5)
+    axes.set_yscale("log")
+    axes.set_ylim(max(bottom, start * 1e-13) / 3, start * 30)
+    longest = max(run.steps for run in runs)
+    settled = [run.steps for run in runs if run.steps < run.budget]
+    # Runs that only crawl on to the budget would squeeze the others into a corner.
+    if settled and longest > 20 * max(settled):
+        axes.set_xscale("symlog", linthresh=max(settled))
+    axes.set_xlim(0, max(longest, 1))
+    axes.set_xlabel("step")
+    axes.set_ylabel(f"f − {words}")
+    axes.grid(True, which="major", alpha=0.25)
+    axes.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.01, 0.5), handlelength=3.5)
+
+
+def _lowest(runs: list[Trajectory]) -> tuple[float, str]:
+    known = [run.verdict.better.value for run in runs if run.verdict.better is not None]
+    if runs[0].objective.minima:
+        known.append(runs[0].objective.minima[0].value)
+    seen = [run.best_value for run in runs if np.isfinite(run.best_value)]
+    if known and (not seen or min(known) <= min(seen)):
+        return min(known), "the best known minimum"
+    return (min(seen), "the lowest seen") if seen else (0.0, "0")

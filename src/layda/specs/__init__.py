@@ -1,0 +1,8 @@
+"""Text such as ``heavy-ball:momentum=0.9``, ``SGD(lr=0.1)``, ``x^4 - 3x^2`` or ``file.py:Name`` <-> rules and objectives."""
+
+from __future__ import annotations
+
+from layda.specs.objectives import to_objective
+from layda.specs.rules import rule_text, to_rule
+
+__all__ = ["rule_text", "to_objective", "to_rule"]
