@@ -134,7 +134,7 @@ class Rule(ABC):
         return isinstance(self.weight_decay, Schedule) or self.weight_decay != 0.0
 
     def __str__(self) -> str:
-        shown = [f"{name}={value}" for name, value in self.settings().items()]
+        shown = [f"{name}={_short(value)}" for name, value in self.settings().items()]
         return f"{self.name}({', '.join(shown)})"
 
     def settings(self) -> dict[str, Any]:
@@ -142,6 +142,13 @@ class Rule(ABC):
         shared = ("weight_decay", "decoupled")
         found = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in shared}
         return found | ({name: getattr(self, name) for name in shared} if self.decays_weights else {})
+
+
+def _short(value: Any) -> str:
+    """A setting as a label shows it: numbers to five figures, which repr() gives in full."""
+    if isinstance(value, float):
+        return f"{value:.5g}"
+    return f"({', '.join(_short(item) for item in value)})" if isinstance(value, tuple) else str(value)
 
 
 class State(NamedTuple):

@@ -39,6 +39,11 @@ def _number(value: Any) -> str:
     return f"{float(value):.4g}".replace("e-0", "e-").replace("e+0", "e").replace("e+", "e")
 
 
+def _count(steps: float) -> str:
+    """Two figures are all that an extrapolation is worth."""
+    return f"{float(f'{steps:.2g}'):,.0f}" if steps < 1e6 else f"{steps:.1g}".replace("e+0", "e").replace("e+", "e")
+
+
 def _converged(run: Trajectory) -> str:
     return f"settled after {run.steps} steps at a minimum; no better one is known"
 
@@ -94,13 +99,13 @@ def _undefined(run: Trajectory) -> str:
 
 def _crawling(run: Trajectory) -> str:
     needed = run.verdict.evidence["steps_needed"]
-    shown = f"about {_number(needed)} more" if needed < 1e15 else "practically endless"
-    return f"crawls: after {run.steps} steps the way to go is {shown} steps long"
+    shown = f"about {_count(needed)} more" if needed < 1e15 else "endlessly many more"
+    return f"crawls: at this pace {shown} steps are needed after the first {run.steps}"
 
 
 def _unfinished(run: Trajectory) -> str:
     needed = run.verdict.evidence["steps_needed"]
-    return f"was on its way after {run.steps} steps; about {_number(max(needed, 1.0))} more are needed"
+    return f"was on its way after {run.steps} steps; about {_count(max(needed, 1.0))} more are needed"
 
 
 _SENTENCES = {

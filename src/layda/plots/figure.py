@@ -99,8 +99,16 @@ def _draw(figure: Figure, runs: list[Trajectory]) -> None:
             0.0, 1.03, f"{run.verdict.kind}, {run.steps} steps", transform=axes.transAxes, fontsize=8.5,
             color=verdict_colour(run.verdict.kind), fontweight="bold",
         )  # fmt: skip
-        axes.label_outer()
-    _losses(figure.add_subplot(grid[rows, :]), runs)
+        if index % columns:
+            axes.set_ylabel("")
+            axes.tick_params(labelleft=False)
+        if index + columns < _panels(runs):
+            axes.set_xlabel("")
+            axes.tick_params(labelbottom=False)
+    losses = figure.add_subplot(grid[rows, :])
+    _losses(losses, runs)
+    across = max(1, min(4, round(110 / max(len(run.label) + 12 for run in runs))))
+    figure.legend(*losses.get_legend_handles_labels(), loc="outside lower left", ncols=across, fontsize=8.5, handlelength=3.5)
 
 
 def _losses(axes: Any, runs: list[Trajectory]) -> None:
@@ -128,13 +136,11 @@ def _losses(axes: Any, runs: list[Trajectory]) -> None:
     longest = max(run.steps for run in runs)
     settled = [run.steps for run in runs if run.steps < run.budget]
     # Runs that only crawl on to the budget would squeeze the others into a corner.
-    if settled and longest > 20 * max(settled):
-        axes.set_xscale("symlog", linthresh=max(settled))
-    axes.set_xlim(0, max(longest, 1))
-    axes.set_xlabel("step")
+    end = min(longest, round(1.5 * max(settled))) if settled else longest
+    axes.set_xlim(0, max(end, 1))
+    axes.set_xlabel("step" if end == longest else f"step (some runs go on to {longest})")
     axes.set_ylabel(f"f − {words}")
     axes.grid(True, which="major", alpha=0.25)
-    axes.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.01, 0.5), handlelength=3.5)
 
 
 def _lowest(runs: list[Trajectory]) -> tuple[float, str]:

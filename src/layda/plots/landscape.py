@@ -71,7 +71,7 @@ def draw_line(axes: Any, run: Trajectory, shown: Look, runs: list[Trajectory]) -
     if np.isfinite(run.value) and low <= end[0] <= high and run.value <= top:
         axes.plot(end, [run.value], shown.marker, color=shown.colour, markeredgecolor="black", markersize=8, zorder=5)
     else:
-        axes.text(0.98, 0.96, "off the picture", transform=axes.transAxes, ha="right", va="top", fontsize=8,
+        axes.text(0.5, 0.9, "left the picture", transform=axes.transAxes, ha="center", va="top", fontsize=8,
                   color=shown.colour)  # fmt: skip
     axes.set_xlim(low, high)
     axes.set_ylim(bottom, top)
@@ -116,7 +116,7 @@ def draw_plane(axes: Any, run: Trajectory, shown: Look, runs: list[Trajectory]) 
     if np.all(np.isfinite(end)) and left <= end[0] <= right and low <= end[1] <= high:
         axes.plot(*end, shown.marker, color=shown.colour, markeredgecolor="black", markersize=8)
     else:
-        axes.text(0.98, 0.96, "off the picture", transform=axes.transAxes, ha="right", va="top", fontsize=8,
+        axes.text(0.5, 0.95, "left the picture", transform=axes.transAxes, ha="center", va="top", fontsize=8,
                   color=shown.colour, backgroundcolor="white")  # fmt: skip
     axes.set_xlim(left, right)
     axes.set_ylim(low, high)

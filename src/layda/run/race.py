@@ -139,9 +139,10 @@ def race(
         raise SettingError("a race needs at least one rule, and got none")
     runs: list[Trajectory] = []
     labels: list[str] = []
-    for given, text in pairs:
-        rule = to_rule(text)
-        label = given or str(rule)
+    contestants = [(given, to_rule(text)) for given, text in pairs]
+    names = [rule.name for _, rule in contestants]
+    for given, rule in contestants:
+        label = given or (rule.name if names.count(rule.name) == 1 else str(rule))
         while label in labels:
             label += " (again)"
         labels.append(label)

@@ -6,13 +6,17 @@ import hashlib
 import importlib.util
 import sys
 import traceback
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import Any
 
 from layda.errors import FileError, SpecError, UnknownNameError, nearest
+from layda.specs.text import shown
 
-__all__ = ["from_file", "split_file"]
+__all__ = ["file_of", "from_file", "split_file"]
+
+_LABEL = "_layda_file_"
 
 
 def split_file(text: str) -> tuple[str, str, str] | None:
@@ -20,48 +24,91 @@ def split_file(text: str) -> tuple[str, str, str] | None:
 
     >>> split_file("my/rules.py:MyRule:momentum=0.5")
     ('my/rules.py', 'MyRule', 'momentum=0.5')
+    >>> split_file("C:/rules.py:MyRule")
+    ('C:/rules.py', 'MyRule', '')
     """
     place = text.find(".py:")
     if place < 0:
         if text.strip().endswith(".py"):
-            raise SpecError(f"{text.strip()} names a Python file but nothing in it; write {text.strip()}:Name")
+            raise SpecError(f"{shown(text)} names a Python file but nothing in it; write file.py:Name")
         return None
-    path, rest = text[: place + 3], text[place + 4 :]
-    name, _, options = rest.partition(":")
-    return path.strip(), name.strip(), options.strip()
+    path, rest = text[: place + 3].strip(), text[place + 4 :]
+    name, colon, options = (part.strip() for part in rest.partition(":"))
+    if not name:
+        raise SpecError(f"{shown(text)} names a Python file but nothing in it; write file.py:Name")
+    if colon and not options:
+        raise SpecError(f"{shown(text)} ends with a colon; write key=value after it, or leave it out")
+    return path, name, options
 
 
 def from_file(path: str, name: str) -> Any:
     """The thing of that name in a Python file.
 
+    The same file with the same text is run once: its classes stay the same, so that equal rules compare as equal.
+
     Raises:
         FileError: no such file. SpecError: the file fails when it is run. UnknownNameError: nothing of that name.
     """
-    source = Path(path).expanduser()
-    if not source.is_file():
-        raise FileError(f"the Python file {path} does not exist; check the name and the folder")
+    try:
+        source = Path(path).expanduser()
+        found = source.is_file()
+    except (OSError, ValueError, RuntimeError):  # a name that no file can have; ~ of a stranger
+        found = False
+    if not found:
+        raise FileError(f"the Python file {shown(path)} does not exist; check its name and folder")
     module = _loaded(source)
-    if name.startswith("_") or not hasattr(module, name):
-        known = [word for word, value in vars(module).items() if not word.startswith("_") and callable(value)]
-        raise UnknownNameError(f"{path} has no {name!r}; {nearest(name, known)}")
+    if not hasattr(module, name):
+        own = [word for word, value in vars(module).items() if getattr(value, "__module__", None) == module.__name__]
+        known = [word for word in own if not word.startswith("_")]
+        hint = nearest(name, known) if known else "it defines no function and no class"
+        raise UnknownNameError(f"{shown(path)} has no {shown(name)}; {hint}; write file.py:Name")
     return getattr(module, name)
 
 
+def file_of(thing: type[Any]) -> str | None:
+    """The path of the user's file that a class was read from; ``None`` for all other classes."""
+    module = sys.modules.get(thing.__module__)
+    return module.__file__ if module is not None and module.__name__.startswith(_LABEL) else None
+
+
+class _Fresh(SourceFileLoader):
+    """Compiles what the file says now: a cached compilation may be older, and would leave a folder with the user."""
+
+    def get_code(self, fullname: str) -> CodeType:
+        code: CodeType = self.source_to_code(self.get_data(self.path), self.path)
+        return code
+
+
 def _loaded(source: Path) -> ModuleType:
-    text = source.read_bytes()
-    label = f"_layda_file_{hashlib.sha256(str(source.resolve()).encode() + text).hexdigest()[:16]}"
+    try:
+        text = source.read_bytes()
+    except OSError as error:
+        raise FileError(f"the Python file {source} cannot be read ({error.strerror}); check its permissions") from None
+    label = _LABEL + hashlib.sha256(str(source.resolve()).encode() + b"\0" + text).hexdigest()[:16]
     if label in sys.modules:
         return sys.modules[label]
-    spec = importlib.util.spec_from_file_location(label, source)
+    spec = importlib.util.spec_from_file_location(label, source, loader=_Fresh(label, str(source)))
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[label] = module  # dataclasses look their module up here while the class is made
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
-        del sys.modules[label]
-        frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(source)]
-        line = getattr(error, "lineno", None) or (frames[-1].lineno if frames else 0)
-        raise SpecError(f"{source} fails at line {line}: {type(error).__name__}: {error}; mend the file") from None
+    except (Exception, SystemExit) as error:
+        sys.modules.pop(label, None)
+        raise SpecError(
+            f"the Python file {source} fails at line {_line(error, source)} when it is run: {type(error).__name__}: "
+            f"{' '.join(str(error).split())}; mend the file"
+        ) from error
+    except BaseException:
+        sys.modules.pop(label, None)
+        raise
     return module
+
+
+def _line(error: BaseException, source: Path) -> int:
+    """The last line of the user's own file that took part; 0 where none did (a file that is no text)."""
+    if isinstance(error, SyntaxError) and error.filename == str(source):
+        return error.lineno or 0
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(source)]
+    return (lines[-1] if lines else 0) or 0

@@ -2,32 +2,29 @@
 
 from __future__ import annotations
 
+import dataclasses
+import inspect
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
 from layda.errors import SpecError, UnknownNameError, nearest
 from layda.rule import Rule
 from layda.rules import ALL
+from layda.rules.convert import _Averaged, _Inner, _Rescaled
 from layda.schedules import ALL as SCHEDULES
 from layda.schedules import Schedule
-from layda.specs.files import from_file, split_file
-from layda.specs.text import Call, read_call, shown, split_options
+from layda.specs.files import file_of, from_file, split_file
+from layda.specs.text import Call, check_length, plain_name, read_call, shown, split_options
 from layda.specs.torch_style import from_torch, is_torch_style
 
 __all__ = ["rule_text", "to_rule"]
 
-
-def _plain(name: str) -> str:
-    return re.sub(r"[-_ ]", "", name).lower()
-
-
-def _lookup(name: str, classes: tuple[type[Any], ...], what: str) -> type[Any]:
-    wanted = _plain(name)
-    for cls in classes:
-        if wanted in (_plain(cls.__name__), _plain(cls.name)):
-            return cls
-    raise UnknownNameError(f"unknown {what} {shown(name)}; {nearest(name, [cls.name for cls in classes])}")
+# What `convert` makes of a rule under a schedule: nobody types them, but a saved rule is read back with them.
+_BRIDGES: tuple[type[Schedule], ...] = (_Rescaled, _Inner, _Averaged)
+_CALL = re.compile(r"[\w.\- ]+\(")
+_HOUSE = re.compile(r"layda\.((rules|schedules)\.)?")
 
 
 def to_rule(spec: str | Rule | type[Rule], *, files: bool = True) -> Rule:
@@ -39,73 +36,131 @@ def to_rule(spec: str | Rule | type[Rule], *, files: bool = True) -> Rule:
         files: whether ``file.py:MyRule`` is allowed.
 
     Raises:
-        UnknownNameError: no such rule or setting. SpecError: the text cannot be read. SettingError: a value out of range.
+        UnknownNameError: no such rule or setting. SpecError: the text cannot be read, or the file fails.
+        SettingError: a value out of range. FileError: no such file.
 
-    >>> to_rule("heavy-ball:learning_rate=ExponentialDecay(0.5, 0.9)")
-    HeavyBall(learning_rate=ExponentialDecay(initial=0.5, decay=0.9, before_first_step=True), momentum=0.9, form='velocity')
+    >>> to_rule("heavy-ball:learning_rate=ExponentialDecay(0.5, 0.9)").learning_rate
+    ExponentialDecay(initial=0.5, decay=0.9, before_first_step=True)
     >>> to_rule("SGD(lr=0.1, momentum=0.9)")
     HeavyBall(learning_rate=0.1, momentum=0.9, form='step')
     """
     if isinstance(spec, Rule):
         return spec
     if isinstance(spec, type) and issubclass(spec, Rule):
-        return spec()
+        return _made(_rule_class(spec, spec.__name__), (), {})
     if not isinstance(spec, str):
-        raise SpecError(f"a rule is given as {type(spec).__name__}; allowed are a rule, its name, or text such as heavy-ball:momentum=0.9")
+        raise SpecError(
+            f"a rule is given as {type(spec).__name__}; allowed are a rule, its class, or text; "
+            "write heavy-ball:momentum=0.9, for example"
+        )
     text = spec.strip()
     if not text:
-        raise SpecError(f"the rule is an empty text; {nearest('', [cls.name for cls in ALL])}")
+        raise SpecError(f"the rule is an empty text; {nearest('', [cls.name for cls in ALL])}; write one of them")
+    check_length(text)
     in_file = split_file(text)
     if in_file is not None:
         if not files:
-            raise SpecError(f"{shown(text)} names a Python file, which is not allowed here")
+            raise SpecError(f"{shown(text)} names a Python file, which is not allowed here; name one of the rules")
         return _from_file(*in_file)
-    head = text.split("(", 1)[0]
-    if "(" in text and ":" not in head and "=" not in head:
+    if _CALL.match(text):
         return _from_call(read_call(text))
     name, colon, options = text.partition(":")
-    if not _plain(name).isidentifier():
+    if not re.fullmatch(r"[^\W\d_][\w. -]*", name):
         raise SpecError(f"{shown(text)} is no rule; write a name such as heavy-ball, name:key=value or Name(key=value)")
-    cls = _lookup(name, ALL, "rule")
     if colon and not options.strip():
         raise SpecError(f"{shown(text)} ends with a colon; write key=value after it, or leave it out")
-    return _built(cls, (), split_options(options, cls.name) if options.strip() else {})
-
-
-def _from_file(path: str, name: str, options: str) -> Rule:
-    found = from_file(path, name)
-    if isinstance(found, Rule) and not options:
-        return found
-    if not (isinstance(found, type) and issubclass(found, Rule)):
-        raise SpecError(f"{path}:{name} is no rule; a rule is a frozen dataclass that derives from layda.Rule")
-    return _built(found, (), split_options(options, name) if options else {})
+    return _from_call(Call(name.strip(), (), split_options(options, name.strip()) if colon else {}))
 
 
 def _from_call(call: Call) -> Rule:
     if is_torch_style(call):
-        return from_torch(call)
-    return _built(_lookup(call.name, ALL, "rule"), call.args, call.keywords)
+        args = tuple(item.name if _is_parameters(item) else _setting(item) for item in call.args)
+        return from_torch(Call(call.name, args, {key: _setting(value) for key, value in call.keywords.items()}))
+    found = _made(_lookup(call.name, ALL, "rule"), call.args, call.keywords)
+    assert isinstance(found, Rule)
+    return found
 
 
-def _built(cls: type[Any], args: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
-    """A rule or schedule from values that were read; its own checks tell what is allowed."""
+def _is_parameters(value: Any) -> bool:
+    """``model.parameters()``, which torch takes first and nobody needs here."""
+    return isinstance(value, Call) and value.name.endswith(".parameters")
+
+
+def _from_file(path: str, name: str, options: str) -> Rule:
+    found = from_file(path, name)
+    keywords = split_options(options, name) if options else {}
+    if isinstance(found, Rule):
+        _check_keys(type(found), keywords)
+        return dataclasses.replace(found, **{key: _setting(value) for key, value in keywords.items()})
+    made = _made(_rule_class(found, f"{shown(path)}: {name}"), (), keywords)
+    assert isinstance(made, Rule)
+    return made
+
+
+def _rule_class(found: Any, where: str) -> type[Rule]:
+    """The class, after the checks that a class of the user's own may fail."""
+    if not (isinstance(found, type) and issubclass(found, Rule)):
+        kind = f"the class {found.__name__}" if isinstance(found, type) else f"of type {type(found).__name__}"
+        raise SpecError(
+            f"{where} is {kind}, which is no rule; allowed is a class that derives from layda.rules.Rule; derive it"
+        )
+    if inspect.isabstract(found):
+        missing = ", ".join(sorted(found.__abstractmethods__))
+        raise SpecError(f"{where} is a rule without {missing}; every rule has one; write def {missing}(…) in it")
+    if "__dataclass_fields__" not in vars(found):
+        raise SpecError(f"{where} is no dataclass; every rule is one; write @dataclass(frozen=True) above it")
+    return found
+
+
+def _lookup(name: str, classes: Sequence[type[Any]], what: str) -> type[Any]:
+    wanted = plain_name(_HOUSE.sub("", name, count=1))
+    for cls in (*classes, *(_BRIDGES if what == "schedule" else ())):
+        if wanted in (plain_name(cls.__name__), plain_name(cls.name)):
+            return cls
+    raise UnknownNameError(f"unknown {what} {shown(name)}; {nearest(name, [cls.name for cls in classes])}")
+
+
+def _check_keys(cls: type[Any], keywords: Mapping[str, Any]) -> None:
     names = [field.name for field in fields(cls)]
+    for key in keywords:
+        if key not in names:
+            raise UnknownNameError(f"{cls.__name__} has no setting {shown(key)}; {nearest(key, names)}")
+
+
+def _made(cls: type[Any], args: tuple[Any, ...], keywords: Mapping[str, Any]) -> Any:
+    """A rule or schedule from values that were read; its own checks tell what is allowed."""
     order = [field.name for field in fields(cls) if not field.kw_only]
     if len(args) > len(order):
-        raise SpecError(f"{cls.__name__} takes {len(order)} values without a name ({', '.join(order)}); received {len(args)}")
+        raise SpecError(
+            f"{cls.__name__} has {len(args)} values without a name; allowed are {len(order)} "
+            f"({', '.join(order)}); write key=value"
+        )
+    _check_keys(cls, keywords)
     values = dict(zip(order, args, strict=False))
     for key, value in keywords.items():
-        if key not in names:
-            raise UnknownNameError(f"{cls.__name__} has no setting {key!r}; {nearest(key, names)}")
         if key in values:
             raise SpecError(f"{cls.__name__}: {key} is given twice; give it once")
         values[key] = value
-    return cls(**{key: _setting(value) for key, value in values.items()})
+    for field in fields(cls):
+        if field.name in values:
+            values[field.name] = _fitting(cls, field, _setting(values[field.name]))
+        elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
+            raise SpecError(f"{cls.__name__} needs {field.name}, which has no default; write {field.name}=…")
+    return cls(**values)
+
+
+def _fitting(cls: type[Any], field: dataclasses.Field[Any], value: Any) -> Any:
+    """Refuse what a field would take without a word and stumble over later."""
+    if isinstance(field.default, bool) and not isinstance(value, bool):
+        raise SpecError(f"{cls.__name__}: {field.name} is {value!r}; allowed are true and false")
+    if issubclass(cls, Schedule) and isinstance(value, Schedule) and "Schedule" not in str(field.type):
+        raise SpecError(f"{cls.__name__}: {field.name} is a schedule; allowed is a number; write one")
+    return value
 
 
 def _setting(value: Any) -> Any:
     if isinstance(value, Call):
-        return _built(_lookup(value.name, SCHEDULES, "schedule"), value.args, value.keywords)
+        return _made(_lookup(value.name, SCHEDULES, "schedule"), value.args, value.keywords)
     if isinstance(value, tuple):
         return tuple(_setting(item) for item in value)
     return value
@@ -114,21 +169,41 @@ def _setting(value: Any) -> Any:
 def rule_text(rule: Rule) -> str:
     """Text that :func:`to_rule` reads back to an equal rule.
 
+    Raises:
+        SpecError: a rule or schedule that no text can name, because it is neither layda's nor from a ``file.py:Name``.
+
     >>> from layda.rules import HeavyBall
     >>> rule_text(HeavyBall(0.1))
     'HeavyBall(learning_rate=0.1, momentum=0.9, form=velocity)'
     """
+    cls = type(rule)
     found = {name: getattr(rule, name) for name in rule.settings()}
     for field in fields(rule):  # weight decay is left out of settings() where it takes no part
         if field.name not in found and getattr(rule, field.name) != field.default:
             found[field.name] = getattr(rule, field.name)
-    return f"{type(rule).__name__}({', '.join(f'{name}={_text(value)}' for name, value in found.items())})"
+    settings = [f"{name}={_text(value)}" for name, value in found.items()]
+    if cls in ALL:
+        return f"{cls.__name__}({', '.join(settings)})"
+    path = file_of(cls)
+    if path is None:
+        raise SpecError(
+            f"the rule {cls.__name__} has no text: it is neither one of layda's nor from a file; allowed are "
+            f"{', '.join(each.name for each in ALL)}; keep it in a file and name it file.py:{cls.__name__}"
+        )
+    return ":".join((path, cls.__qualname__, ",".join(settings)))
 
 
 def _text(value: Any) -> str:
     if isinstance(value, Schedule):
+        if type(value) not in (*SCHEDULES, *_BRIDGES):
+            raise SpecError(
+                f"the schedule {type(value).__name__} has no text: it is not one of layda's; allowed are "
+                f"{', '.join(cls.name for cls in SCHEDULES)}; use one of them"
+            )
         inner = ", ".join(f"{field.name}={_text(getattr(value, field.name))}" for field in fields(value))
-        return f"{type(value).__name__}({inner})"
+        return f"{type(value).__name__.removeprefix('_')}({inner})"
     if isinstance(value, tuple):
         return f"({', '.join(_text(item) for item in value)},)"
-    return value if isinstance(value, str) else repr(value)
+    if isinstance(value, str) and re.fullmatch(r"[A-Za-z]\w*", value):
+        return value
+    return repr(value)

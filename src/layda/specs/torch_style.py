@@ -1,41 +1,50 @@
-"""Optimizers written as torch.optim writes them: ``SGD(lr=0.1, momentum=0.9, nesterov=True)``."""
+"""Optimizers written as torch.optim writes them: ``SGD(lr=0.1, momentum=0.9, nesterov=True)``.
+
+The defaults are those of PyTorch 2 (``torch.optim``); ``tests/specs/test_torch_style.py`` compares them with torch.
+"""
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from layda.errors import SpecError, UnknownNameError, nearest
 from layda.rule import Rule
 from layda.rules import Adam, AdamW, GradientDescent, HeavyBall, NAdam, Nesterov
+from layda.schedules import Schedule
 from layda.specs.text import Call
 
 __all__ = ["from_torch", "is_torch_style"]
 
-_PREFIXES = ("torch.optim.", "optim.")
-_OWN = ("lr", "betas", "eps", "amsgrad", "maximize", "dampening", "nesterov", "foreach", "fused", "params")
-_IGNORED = {"foreach", "fused", "capturable", "differentiable"}  # how torch computes, not what
+_PREFIX = re.compile(r"(torch\.)?optim\.|torch\.")
+_OWN = {"lr", "betas", "eps", "amsgrad", "maximize", "foreach", "fused", "capturable", "differentiable", "params",
+        "decoupled_weight_decay"}  # fmt: skip
+_IGNORED = {"foreach", "fused", "capturable", "differentiable"}
+"""How torch computes, not what."""
+_MOMENTS: dict[str, Any] = {"lr": 1e-3, "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.0}
 _DEFAULTS: dict[str, dict[str, Any]] = {
     "SGD": {"lr": 1e-3, "momentum": 0.0, "dampening": 0.0, "weight_decay": 0.0, "nesterov": False, "maximize": False},
-    "Adam": {"lr": 1e-3, "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.0, "amsgrad": False, "maximize": False,
-             "decoupled_weight_decay": False},
-    "AdamW": {"lr": 1e-3, "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 1e-2, "amsgrad": False, "maximize": False},
-    "NAdam": {"lr": 2e-3, "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.0, "momentum_decay": 4e-3,
-              "decoupled_weight_decay": False, "maximize": False},
-}  # fmt: skip
-_UNSUPPORTED = {"dampening": 0.0, "amsgrad": False, "maximize": False}
+    "Adam": _MOMENTS | {"amsgrad": False, "maximize": False, "decoupled_weight_decay": False},
+    "AdamW": _MOMENTS | {"weight_decay": 1e-2, "amsgrad": False, "maximize": False},
+    "NAdam": _MOMENTS | {"lr": 2e-3, "momentum_decay": 4e-3, "decoupled_weight_decay": False, "maximize": False},
+}
+_UNSUPPORTED: dict[str, Any] = {"dampening": 0.0, "amsgrad": False, "maximize": False}
+_YES_OR_NO = ("nesterov", "decoupled_weight_decay", "amsgrad", "maximize", "capturable", "differentiable")
 
 
-def _bare(name: str) -> str:
-    for prefix in _PREFIXES:
-        name = name.removeprefix(prefix)
-    return name
+def _known(name: str) -> str | None:
+    return {known.lower(): known for known in _DEFAULTS}.get(name.lower())
 
 
 def is_torch_style(call: Call) -> bool:
-    """Whether a call is meant as torch.optim's: by a prefix, the name SGD, or torch's own keywords."""
-    if call.name != _bare(call.name) or call.name == "SGD":
+    """Whether a call is meant as torch.optim's: by a prefix, the name SGD, or torch's own keywords.
+
+    >>> is_torch_style(Call("Adam", (0.1,), {})), is_torch_style(Call("Adam", (), {"lr": 0.1}))
+    (False, True)
+    """
+    if _PREFIX.match(call.name) or call.name.lower() == "sgd":
         return True
-    return call.name in _DEFAULTS and any(key in _OWN for key in call.keywords)
+    return _known(call.name) is not None and not _OWN.isdisjoint(call.keywords)
 
 
 def from_torch(call: Call) -> Rule:
@@ -44,40 +53,63 @@ def from_torch(call: Call) -> Rule:
     Raises:
         UnknownNameError: an optimizer or option that is not known. SpecError: an option that no rule here has.
     """
-    name = _bare(call.name)
-    if name not in _DEFAULTS:
-        raise UnknownNameError(f"torch.optim's {name!r} is not known here; {nearest(name, _DEFAULTS)}")
-    known = _DEFAULTS[name]
-    if len(call.args) > 1:
-        raise SpecError(f"{name}: give the learning rate as lr=… and every option by its name")
-    given = ({"lr": call.args[0]} if call.args else {}) | call.keywords
-    for key in given:
-        if key not in known and key not in _IGNORED:
-            raise UnknownNameError(f"torch.optim.{name} has no option {key!r}; {nearest(key, known)}")
-    options = known | given
+    bare = _PREFIX.sub("", call.name, count=1)
+    name = _known(bare)
+    if name is None:
+        raise UnknownNameError(f"torch.optim's {bare!r} is not known here; {nearest(bare, _DEFAULTS)}")
+    options = _DEFAULTS[name] | _given(name, call)
+    for key in _YES_OR_NO:
+        if not isinstance(options.get(key, False), bool):
+            raise SpecError(f"{name}: {key} is {options[key]!r}; allowed are True and False")
     for key, allowed in _UNSUPPORTED.items():
-        if key in options and options[key] != allowed:
-            raise SpecError(f"{name}: {key}={options[key]!r} has no counterpart here; allowed is {key}={allowed!r}")
-    return _rule(name, options)
+        if options.get(key, allowed) != allowed:
+            raise SpecError(
+                f"{name}: {key}={options[key]!r} has no counterpart here; allowed is {key}={allowed!r}; leave it out"
+            )
+    return _sgd(options) if name == "SGD" else _adam(name, options)
 
 
-def _rule(name: str, options: dict[str, Any]) -> Rule:
-    decay = options["weight_decay"]
-    if name == "SGD":
-        if options["nesterov"]:
-            if not options["momentum"]:
-                raise SpecError("SGD: nesterov=True needs a momentum above 0, as in torch")
-            return Nesterov(options["lr"], options["momentum"], weight_decay=decay)
-        if not options["momentum"]:
-            return GradientDescent(options["lr"], weight_decay=decay)
-        return HeavyBall(options["lr"], options["momentum"], form="step", weight_decay=decay)
-    betas = options["betas"]
+def _given(name: str, call: Call) -> dict[str, Any]:
+    """The options of the call; what torch calls params (the first value, when it is a word) has no counterpart."""
+    rest = call.args[1:] if call.args and isinstance(call.args[0], str) else call.args
+    if len(rest) > 1:
+        raise SpecError(
+            f"{name} has {len(rest)} values without a name; allowed is one, the learning rate; write key=value"
+        )
+    if rest and "lr" in call.keywords:
+        raise SpecError(f"{name}: lr is given twice; give it once")
+    known = _DEFAULTS[name]
+    for key in call.keywords:
+        if key not in known and key not in _IGNORED and key != "params":
+            raise UnknownNameError(f"torch.optim.{name} has no option {key!r}; {nearest(key, known)}")
+    return ({"lr": rest[0]} if rest else {}) | {key: v for key, v in call.keywords.items() if key != "params"}
+
+
+def _sgd(options: dict[str, Any]) -> Rule:
+    rate, momentum, decay = options["lr"], options["momentum"], options["weight_decay"]
+    if not options["nesterov"]:
+        if momentum == 0:
+            return GradientDescent(rate, weight_decay=decay)
+        return HeavyBall(rate, momentum, form="step", weight_decay=decay)
+    if momentum == 0:
+        raise SpecError("SGD: nesterov=True with momentum=0 is refused by torch too; write momentum=0.9, for example")
+    if isinstance(rate, Schedule) or isinstance(momentum, Schedule):
+        # Torch's buffer leaves the rate out and looks ahead with this step's momentum; ours does neither.
+        raise SpecError(
+            "SGD: nesterov=True takes the same steps as a rule here only while lr and momentum are numbers; received a "
+            "schedule; write nesterov:learning_rate=… for Nesterov's rule under a schedule"
+        )
+    return Nesterov(rate, momentum, weight_decay=decay)
+
+
+def _adam(name: str, options: dict[str, Any]) -> Rule:
+    betas, decay = options["betas"], options["weight_decay"]
     if not (isinstance(betas, tuple) and len(betas) == 2):
-        raise SpecError(f"{name}: betas is {betas!r}; allowed are two numbers such as (0.9, 0.999)")
-    numbers = (options["lr"], *betas, options["eps"])
-    decoupled = bool(options.get("decoupled_weight_decay", False))
+        raise SpecError(f"{name}: betas is {betas!r}; allowed are two numbers; write betas=(0.9, 0.999)")
+    rate, beta1, beta2, epsilon = options["lr"], betas[0], betas[1], options["eps"]
     if name == "AdamW":
-        return AdamW(*numbers, weight_decay=decay)
+        return AdamW(rate, beta1, beta2, epsilon, weight_decay=decay)
+    decoupled = options["decoupled_weight_decay"]
     if name == "Adam":
-        return Adam(*numbers, weight_decay=decay, decoupled=decoupled)
-    return NAdam(*numbers, options["momentum_decay"], weight_decay=decay, decoupled=decoupled)
+        return Adam(rate, beta1, beta2, epsilon, weight_decay=decay, decoupled=decoupled)
+    return NAdam(rate, beta1, beta2, epsilon, options["momentum_decay"], weight_decay=decay, decoupled=decoupled)

@@ -1,0 +1,82 @@
+"""The commands put together, and the one place where errors become a line on stderr and an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from layda.cli.console import fail, safe_streams
+from layda.cli.lists import objectives, rules
+from layda.cli.race import race
+from layda.errors import FormulaError, LaydaError
+
+__all__ = ["app", "run"]
+
+app = typer.Typer(
+    name="layda",
+    help="Gradient descent with momentum: runnable, visible, explained.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("race")(race)
+app.command("rules")(rules)
+app.command("objectives")(objectives)
+
+_CLICK_EXCEPTION = next(cls for cls in typer.BadParameter.__mro__ if cls.__name__ == "ClickException")
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from layda._version import __version__
+
+        typer.echo(f"layda {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Gradient descent with momentum: runnable, visible, explained."""
+
+
+def run(arguments: list[str]) -> int:
+    """Run the command line; every expected error is one line on stderr and exit code 2."""
+    safe_streams()
+    try:
+        result: Any = app(arguments, prog_name="layda", standalone_mode=False)
+    except FormulaError as error:
+        return fail(_marked(error))
+    except LaydaError as error:
+        return fail(str(error))
+    except (KeyboardInterrupt, typer.Abort):
+        return 130
+    except BrokenPipeError:
+        # The reader went away (head, less): there is nobody left to tell.
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - until the process ends
+        return 0
+    except Exception as error:
+        if isinstance(error, _CLICK_EXCEPTION):
+            return fail(error.format_message().replace("\n", " ")) if str(error) else 2
+        raise
+    return result if isinstance(result, int) else 0
+
+
+def _marked(error: FormulaError) -> str:
+    """The mistake and its place in one line: the place stands between ‹ and ›."""
+    words = str(error).split("\n")[0]
+    if not error.text.strip():
+        return words
+    start = max(0, min(error.position, len(error.text)))
+    end = min(len(error.text), start + max(error.length, 1))
+    marked = f"{error.text[:start]}‹{error.text[start:end]}›{error.text[end:]}"
+    if len(marked) > 160:
+        marked = f"…{marked[max(0, start - 60) : end + 60]}…"
+    return f"{words} Here: {' '.join(marked.split())}"

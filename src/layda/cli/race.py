@@ -1,0 +1,75 @@
+"""``layda race``: several ways of rolling down one objective, side by side."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+__all__ = ["race"]
+
+
+def race(
+    objective: Annotated[
+        str,
+        typer.Argument(
+            help="A classic (see `layda objectives`), a bundled table, a CSV or Parquet file, a formula such as "
+            "'x^4 - 3x^2 + x/2', or file.py:name. Without it: the lecture's curve."
+        ),
+    ] = "",
+    start: Annotated[
+        str, typer.Option(help="Where the balls start: one number for each coordinate, such as 2 or 1,-1; or random.")
+    ] = "",
+    rule: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--rule",
+            help="A contestant, several times: heavy-ball, heavy-ball:momentum=0.95,form=step, "
+            "'SGD(lr=0.1, momentum=0.9)' or file.py:MyRule.",
+        ),
+    ] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="The learning rate α of every contestant.")] = None,
+    momentum: Annotated[float | None, typer.Option(help="The momentum β of every contestant that has one.")] = None,
+    decay: Annotated[
+        float | None, typer.Option(help="δ: the learning rate is multiplied by it at every step, before the first.")
+    ] = None,
+    steps: Annotated[int | None, typer.Option(help="The budget of each contestant; 1000 by default.")] = None,
+    tolerance: Annotated[
+        float | None, typer.Option(help="Settled: this share of the path's extent; 0 never stops early.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of a random start, of the held-out rows and of mini-batches.")] = 0,
+    target: Annotated[str | None, typer.Option(help="The column of a CSV or Parquet file that is to be predicted.")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="For tables: linear, logistic, softmax or network; chosen by the target otherwise.")
+    ] = None,
+    l2: Annotated[float | None, typer.Option(help="For tables: the weight of the L2 penalty; 0.001 by default.")] = None,
+    batch: Annotated[int | None, typer.Option(help="For tables: rows per mini-batch; all rows by default.")] = None,
+    save: Annotated[
+        list[Path] | None,
+        typer.Option(help="Write png, svg, pdf (pictures), csv, nc, json or layda (the whole result); several times."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")] = False,
+) -> None:
+    """Let several rules roll down one objective, and say what became of each."""
+    from layda.cli.race_setup import Wishes, run_race
+    from layda.cli.save import check_targets, save_all
+
+    files = save or []
+    check_targets(files)
+    tables: dict[str, Any] = {"target": target, "model": model, "l2": l2, "batch": batch}
+    wishes = Wishes(
+        objective=objective, start=start, rules=rule or [], learning_rate=learning_rate, momentum=momentum, decay=decay,
+        steps=steps, tolerance=tolerance, seed=seed, tables=tables, quiet=as_json,
+    )  # fmt: skip
+    outcome = run_race(wishes)
+    save_all(outcome, files)
+    if as_json:
+        from layda.cli.console import print_json
+        from layda.cli.save import as_data
+
+        print_json(as_data(outcome) | {"saved": [str(path) for path in files]})
+    else:
+        from layda.cli.race_show import show
+
+        show(outcome, files)

@@ -1,0 +1,153 @@
+"""From the options of ``layda race`` to a race that has been run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from layda.cli.console import Waiting
+from layda.errors import SettingError, SpecError
+from layda.lecture import CONTESTANTS, STEPS, TOLERANCE
+from layda.objective import Objective
+from layda.rule import Rule
+from layda.rules import GradientDescent, HeavyBall, Nesterov
+from layda.run import Race
+from layda.run import race as run_all
+from layda.run.descend import resolve_start
+from layda.run.rates import choose_rate, rate_grid
+from layda.schedules import ExponentialDecay
+from layda.specs import to_objective, to_rule
+
+__all__ = ["Outcome", "Wishes", "run_race"]
+
+_NEAR = 1.01  # "there" for a model: within a hundredth of the lowest loss
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What was asked for on the command line."""
+
+    objective: str
+    start: str
+    rules: list[str]
+    learning_rate: float | None
+    momentum: float | None
+    decay: float | None
+    steps: int | None
+    tolerance: float | None
+    seed: int
+    tables: dict[str, Any]
+    quiet: bool = False
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A race that has been run, and what else its readers must know.
+
+    Attributes:
+        race: the race. lecture: whether it is the lecture's own.
+        start: the start. seed: of a random one.
+        rates: the grid from which each contestant took its best learning rate; empty where rates were given.
+        goal: the loss that counts as reached, for models whose lowest loss is known.
+    """
+
+    race: Race
+    lecture: bool
+    start: tuple[float, ...]
+    seed: int
+    rates: tuple[float, ...] = ()
+    goal: float | None = None
+
+
+def run_race(wishes: Wishes) -> Outcome:
+    """Build the objective and the contestants, and run them."""
+    tables = dict(wishes.tables)
+    lecture = wishes.objective in ("", "lecture")
+    objective = to_objective(wishes.objective or "lecture", **tables | ({"seed": wishes.seed} if _is_table(wishes) else {}))
+    start = resolve_start(objective, _numbers(wishes.start), wishes.seed)
+    free = not wishes.rules and wishes.learning_rate is None
+    plain = free and wishes.momentum is None and wishes.decay is None
+    steps = wishes.steps if wishes.steps is not None else STEPS
+    options: dict[str, Any] = {"start": start, "steps": steps, "seed": wishes.seed}
+    if wishes.tolerance is not None:
+        options["tolerance"] = wishes.tolerance
+    elif lecture:
+        options["tolerance"] = TOLERANCE
+    if lecture and plain:
+        return Outcome(run_all(objective, CONTESTANTS, **options), True, start, wishes.seed)
+    contestants = [to_rule(text) for text in wishes.rules] or [GradientDescent(), HeavyBall(), Nesterov()]
+    contestants = [_overridden(rule, wishes) for rule in contestants]
+    goal = _goal(objective)
+    rates: tuple[float, ...] = ()
+    if free and steps > 0:
+        contestants, rates = _at_their_best(objective, contestants, start, steps, goal, wishes)
+    with Waiting(len(contestants) * steps, "racing", not wishes.quiet) as bar:
+        count = {"done": 0, "label": ""}
+
+        def progress(label: str, done: int) -> None:
+            if label != count["label"]:
+                count["done"] += steps if count["label"] else 0
+                count["label"] = label
+            bar.at(count["done"] + done, label)
+
+        result = run_all(objective, contestants, progress=progress, **options)
+    return Outcome(result, False, start, wishes.seed, rates, goal)
+
+
+def _is_table(wishes: Wishes) -> bool:
+    from layda.objectives.data import BUNDLED, is_table_path
+
+    name = wishes.objective.partition(":")[0]
+    return name in BUNDLED or is_table_path(name)
+
+
+def _numbers(text: str) -> Any:
+    """The start as it was typed."""
+    text = text.strip()
+    if text in ("", "random"):
+        return text or None
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError:
+        raise SpecError(f"--start is {text!r}; allowed are numbers with commas between them, such as 2 or 1,-1, and random") from None
+
+
+def _overridden(rule: Rule, wishes: Wishes) -> Rule:
+    """The contestant with --learning-rate, --momentum and --decay."""
+    names = {field.name for field in fields(rule)}
+    changes: dict[str, Any] = {}
+    rate: Any = wishes.learning_rate
+    if wishes.decay is not None:
+        own = rule.learning_rate  # type: ignore[attr-defined]  # every rule has one
+        initial = rate if rate is not None else getattr(own, "initial", own)
+        rate = ExponentialDecay(initial, wishes.decay)
+    if rate is not None:
+        changes["learning_rate"] = rate
+    if wishes.momentum is not None:
+        if "momentum" in names:
+            changes["momentum"] = wishes.momentum
+        elif "beta1" in names:
+            changes["beta1"] = wishes.momentum
+    return replace(rule, **changes)
+
+
+def _goal(objective: Objective) -> float | None:
+    """1.01 of the lowest training loss, for convex models on tables."""
+    lowest = getattr(objective, "reference_value", None)
+    return None if lowest is None or not objective.convex else _NEAR * float(lowest())
+
+
+def _at_their_best(
+    objective: Objective, rules: list[Rule], start: tuple[float, ...], steps: int, goal: float | None, wishes: Wishes
+) -> tuple[list[Rule], tuple[float, ...]]:
+    """Every contestant at its best rate of nine."""
+    rates = rate_grid(objective, start)
+    chosen = []
+    with Waiting(len(rules), "trying learning rates", not wishes.quiet) as bar:
+        for index, rule in enumerate(rules):
+            schedule = rule.learning_rate  # type: ignore[attr-defined]  # every rule has one
+            if isinstance(schedule, ExponentialDecay):
+                raise SettingError("--decay needs a rate to decay from; give --learning-rate as well")
+            chosen.append(choose_rate(objective, rule, rates, start=start, steps=steps, target=goal).rule)
+            bar.at(index + 1)
+    return chosen, rates
