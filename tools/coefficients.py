@@ -1,4 +1,4 @@
-"""Print the polynomial coefficients that ``layda/functions/lowering`` uses; run: python tools/coefficients.py
+"""Print the polynomial coefficients that ``layda/functions/lowering`` uses: python tools/coefficients.py.
 
 Each polynomial interpolates the wanted function at Chebyshev points, in 60 digits. Its error is within a few percent
 of the best possible (minimax) one and is printed beside the coefficients, relative to the function that it serves; it
@@ -25,8 +25,9 @@ def interpolation(function: Function, low: float, high: float, count: int) -> li
     return list(mpmath.lu_solve(matrix, mpmath.matrix([function(point) for point in points])))
 
 
-def _series(function: Function, value_at_zero: Function) -> Function:
-    return lambda z: value_at_zero(z) if abs(z) < mpmath.mpf(10) ** -40 else function(z)
+def _log_over_s(z: mpmath.mpf) -> mpmath.mpf:
+    """log((1 + s)/(1 − s))/s with z = s²."""
+    return 2 * mpmath.atanh(mpmath.sqrt(z)) / mpmath.sqrt(z)
 
 
 def _odd(function: Function, first: mpmath.mpf, z: mpmath.mpf) -> mpmath.mpf:
@@ -49,13 +50,13 @@ TABLES: dict[str, tuple[Function, float, float, int, Function, str]] = {
         -0.3467, 0.3467, 10, lambda r: r * r, "exp r = 1 + r + r² p(r), |r| ≤ ln 2 / 2",
     ),
     "LOG": (
-        lambda z: 2 * THIRD if z < mpmath.mpf(10) ** -20 else (2 * mpmath.atanh(mpmath.sqrt(z)) / mpmath.sqrt(z) - 2) / z,
+        lambda z: 2 * THIRD if z < mpmath.mpf(10) ** -20 else (_log_over_s(z) - 2) / z,
         0.0, 0.02945, 7, lambda z: z, "log((1 + s)/(1 − s)) = 2s + s³ p(s²), |s| ≤ 3 − 2√2",
     ),
     "LOG_TAIL": (
         lambda z: mpmath.mpf(2) / 5
         if z < mpmath.mpf(10) ** -12
-        else (2 * mpmath.atanh(mpmath.sqrt(z)) / mpmath.sqrt(z) - 2 - 2 * z / 3) / z**2,
+        else (_log_over_s(z) - 2 - 2 * z / 3) / z**2,
         0.0, 0.02945, 8, lambda z: z * z, "… = 2s + 2s³/3 + s⁵ p(s²)",
     ),
     "TANH": (lambda z: _odd(mpmath.tanh, -THIRD, z), 0.0, 0.391, 12, lambda z: z, "tanh x = x + x³ p(x²), |x| ≤ 0.625"),
@@ -67,7 +68,7 @@ TABLES: dict[str, tuple[Function, float, float, int, Function, str]] = {
 
 
 def split(value: mpmath.mpf, bits: list[int]) -> list[float]:
-    """The value as a sum of floats with that many significant bits each, the first ones exact in products with integers."""
+    """The value as a sum of floats with that many significant bits each; products with integers are exact."""
     parts = []
     for width in bits:
         scale = mpmath.mpf(2) ** (width - 1 - int(mpmath.floor(mpmath.log(abs(value), 2))))

@@ -23,7 +23,11 @@ if TYPE_CHECKING:
     from layda.objective import Minimum, Objective
     from layda.plots import plot
     from layda.rule import Rule, Slot
-    from layda.run import Race, Trajectory, Verdict, descend, load, race, save, scipy_method
+    from layda.run.descend import descend
+    from layda.run.files import load, save
+    from layda.run.race import Race, race
+    from layda.run.result import Trajectory, Verdict
+    from layda.run.scipy import scipy_method
 
 _HOMES = {
     "Minimum": "layda.objective",
@@ -45,7 +49,8 @@ _ROOMS = ("errors", "functions", "measures", "objectives", "plots", "program", "
 
 __all__ = [
     "Minimum", "Objective", "Race", "Rule", "Slot", "Trajectory", "Verdict", "__version__", "descend", "describe",
-    "errors", "functions", "load", "measures", "objectives", "plot", "plots", "program", "race", "rules", "save", "schedules", "scipy_method", "specs",
+    "errors", "functions", "load", "measures", "objectives", "plot", "plots", "program", "race", "rules", "save",
+    "schedules", "scipy_method", "specs",
 ]  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""What an objective is: a function to go down, with what is known about it. How to add one is in :class:`TracedObjective`.
+"""What an objective is: a function to go down, with what is known about it. To add one, see :class:`TracedObjective`.
 
 Runners use an objective through a few declared attributes and two methods, ``value_and_gradient`` (the truth that runs
 are judged by) and ``step_gradient`` (what step k sees: for mini-batches another one each step).
@@ -123,7 +123,7 @@ class TracedObjective(Objective):
 
     @cached_property
     def gradient_program(self) -> Program:
-        """f and its gradient: outputs ``value``, ``d_<coordinate>`` …"""
+        """f and its gradient: outputs ``value`` and ``d_<coordinate>`` for each."""
         return value_and_gradient(self.program)
 
     @cached_property
@@ -320,7 +320,7 @@ def black_box(
 
 
 def default_coordinates(dimension: int) -> list[str]:
-    """x, y, z for up to three coordinates, else x1, x2, …
+    """x, y, z for up to three coordinates, else x1, x2, and so on.
 
     >>> default_coordinates(2), default_coordinates(4)
     (['x', 'y'], ['x1', 'x2', 'x3', 'x4'])
@@ -364,7 +364,9 @@ def _intervals(box: Any, dimension: int) -> tuple[tuple[float, float], ...]:
     if table.shape == (2,):
         table = np.tile(table, (dimension, 1))
     if table.shape != (dimension, 2) or not np.all(np.isfinite(table)) or not np.all(table[:, 0] < table[:, 1]):
-        raise SettingError(f"box is {box!r}; allowed is (low, high) or one such pair for each of {dimension} coordinates")
+        raise SettingError(
+            f"box is {box!r}; allowed is (low, high) or one such pair for each of {dimension} coordinates"
+        )
     return tuple((float(low), float(high)) for low, high in table)
 
 
@@ -399,6 +401,3 @@ def _hessian_by_differences(whole: Objective, position: Array) -> Array:
         slope = whole.value_and_gradient(ahead)[1] - whole.value_and_gradient(behind)[1]
         matrix[index] = slope / (ahead[index] - behind[index])
     return 0.5 * (matrix + matrix.T)
-
-
-objective = from_function  # temporary

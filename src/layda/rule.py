@@ -9,19 +9,19 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, NamedTuple, Self
 
 from layda.errors import SettingError
 from layda.program import Program
 from layda.program.tracing import Graph
 from layda.schedules import Schedule
-from layda.settings import hyperparameter, numbers_of, replaced, validate
+from layda.settings import Range, numbers_of, replaced, validate
 
 __all__ = ["Hyperparameter", "Rule", "Slot", "State", "Stepper"]
 
-Hyperparameter = float | Schedule
-"""A setting of a rule: a number, or a schedule that gives one for every step."""
+Hyperparameter = Any
+"""A setting of a rule: a number, or a schedule that gives one for every step. ``step`` always sees a number."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,8 @@ class Rule(ABC):
     (descents, the command line, formulas, tests) follows from it.
 
     Attributes:
-        weight_decay: λ of an added penalty λ|x|²/2. Coupled (the default): g ← g + λx before the step. Any rule takes it.
+        weight_decay: λ of an added penalty λ|x|²/2. Coupled (the default): g ← g + λx before the step; any rule
+            takes it.
         decoupled: take λ out of the gradient and shrink x ← x − αλx instead (Loshchilov and Hutter 2019).
     """
 
@@ -79,8 +80,8 @@ class Rule(ABC):
     decay_target: ClassVar[str] = "position"
     """What decoupled weight decay shrinks: the position, or the name of a slot (schedule-free's z)."""
 
-    weight_decay: Hyperparameter = hyperparameter(0.0, 0.0, kw_only=True)
-    decoupled: bool = hyperparameter(False, kw_only=True)
+    weight_decay: Hyperparameter = field(default=0.0, kw_only=True, metadata={"range": Range(0.0)})
+    decoupled: bool = field(default=False, kw_only=True)
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -140,7 +141,7 @@ class Rule(ABC):
     def settings(self) -> dict[str, Any]:
         """The fields by name, the rule's own first; weight decay only where it takes part."""
         shared = ("weight_decay", "decoupled")
-        found = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in shared}
+        found = {item.name: getattr(self, item.name) for item in fields(self) if item.name not in shared}
         return found | ({name: getattr(self, name) for name in shared} if self.decays_weights else {})
 
 
@@ -225,9 +226,7 @@ class Stepper:
             moved += replaced(schedule, numbers, path + ".").advance(state, t)
         return tuple(moved)
 
-    def step(
-        self, numbers: Mapping[str, Any], t: Any, position: Any, gradient: Any, state: State
-    ) -> tuple[Any, State]:
+    def step(self, numbers: Mapping[str, Any], t: Any, position: Any, gradient: Any, state: State) -> tuple[Any, State]:
         """One step of one coordinate (or of an array of coordinates): weight decay, then the rule's own step."""
         rule = self.rule
         now = self.resolved(numbers, t, state.schedules)
@@ -311,23 +310,23 @@ class Stepper:
 
 def _schedules_of(rule: Rule) -> dict[str, Schedule]:
     found: dict[str, Schedule] = {}
-    for field in fields(rule):
-        value = getattr(rule, field.name)
+    for item in fields(rule):
+        value = getattr(rule, item.name)
         if isinstance(value, Schedule):
-            found[field.name] = value
+            found[item.name] = value
         elif isinstance(value, tuple):
-            found |= {f"{field.name}.{i}": item for i, item in enumerate(value) if isinstance(item, Schedule)}
+            found |= {f"{item.name}.{i}": one for i, one in enumerate(value) if isinstance(one, Schedule)}
     return found
 
 
 def _with_values(rule: Rule, values: Mapping[str, Any]) -> Rule:
     """The rule with numbers and schedules replaced by the values of one step."""
     twin = object.__new__(type(rule))
-    for field in fields(rule):
-        value = getattr(rule, field.name)
+    for item in fields(rule):
+        value = getattr(rule, item.name)
         if isinstance(value, tuple):
-            value = tuple(values.get(f"{field.name}.{index}", item) for index, item in enumerate(value))
-        elif not field.metadata.get("constant"):
-            value = values.get(field.name, value)
-        object.__setattr__(twin, field.name, value)
+            value = tuple(values.get(f"{item.name}.{index}", one) for index, one in enumerate(value))
+        elif not item.metadata.get("constant"):
+            value = values.get(item.name, value)
+        object.__setattr__(twin, item.name, value)
     return twin

@@ -1,4 +1,4 @@
-"""Learning rate and momentum as functions of the step t = 0, 1, 2, …
+"""Learning rate and momentum as functions of the step t = 0, 1, 2, and so on.
 
 A schedule is frozen numbers plus three pure functions: its state before the first step, its value at step t, and its
 state one step later. A decayed rate is a recurrence: exactly δ times the rate of the step before.
@@ -87,7 +87,8 @@ class Constant(Schedule):
 class ExponentialDecay(Schedule):
     """α ← δα at every step (the lecture's damping of the rate).
 
-    With ``before_first_step`` (the lecture) step k uses α₀·δ^(k+1), else α₀·δ^k. Each is exactly δ times the one before.
+    With ``before_first_step`` (the lecture) step k uses α₀·δ^(k+1), else α₀·δ^k. Each is exactly δ times the
+    one before.
 
     Args:
         initial: α₀.
@@ -246,7 +247,9 @@ class Warmup(Schedule):
 
 @dataclass(frozen=True)
 class SutskeverMomentum(Schedule):
-    """β_t = min(1 − 2^(−1 − log₂(⌊t/250⌋ + 1)), β_max) = min(1 − 1/(2(⌊t/250⌋ + 1)), β_max) (Sutskever et al. 2013, eq. 5).
+    """β_t = min(1 − 2^(−1 − log₂(⌊t/250⌋ + 1)), β_max) = min(1 − 1/(2(⌊t/250⌋ + 1)), β_max).
+
+    Source: Sutskever et al. 2013, eq. 5.
 
     >>> SutskeverMomentum(0.99, every=1).values(4)
     [0.5, 0.75, 0.8333333333333334, 0.875]
@@ -267,7 +270,9 @@ class SutskeverMomentum(Schedule):
 
 @dataclass(frozen=True)
 class ODonoghueCandesMomentum(Schedule):
-    """β_(k+1) = θ_k(1 − θ_k)/(θ_k² + θ_(k+1)), θ²_(k+1) = (1 − θ_(k+1))θ_k² + qθ_(k+1), θ_0 = 1 (arXiv:1204.3982, Alg. 1).
+    """β_(k+1) = θ_k(1 − θ_k)/(θ_k² + θ_(k+1)), θ²_(k+1) = (1 − θ_(k+1))θ_k² + qθ_(k+1), θ_0 = 1.
+
+    Source: arXiv:1204.3982, algorithm 1.
 
     Args:
         q: the inverse condition number μ/L of the function, 0 when nothing is known.

@@ -1,7 +1,7 @@
 """Settings: the numbers that rules and schedules are made of, their ranges, and how they are replaced by other numbers.
 
 A rule or schedule is a frozen dataclass. Its *numbers* (also those inside schedules and tuples) have dotted paths such
-as ``learning_rate.initial`` or ``momenta.1``; a program takes them as inputs, so that changing one needs no new program.
+as ``learning_rate.initial`` or ``momenta.1``; a program takes them as inputs, so changing one needs no new one.
 """
 
 from __future__ import annotations
@@ -89,6 +89,11 @@ def validate(owner: Any, scheduled: bool) -> None:
         object.__setattr__(owner, field.name, _checked(where, value, limits, field, scheduled))
 
 
+def _single() -> Any:
+    """The field of one number within a tuple."""
+    return dataclasses.field(default=0.0)
+
+
 def _checked(where: str, value: Any, limits: Range, field: dataclasses.Field[Any], scheduled: bool) -> Any:
     if isinstance(value, bool) and isinstance(field.default, bool):
         return value
@@ -97,12 +102,13 @@ def _checked(where: str, value: Any, limits: Range, field: dataclasses.Field[Any
             raise SettingError(f"{where} is {value!r}; allowed is one number or one schedule, not several")
         if not value:
             raise SettingError(f"{where} is empty; give at least one number")
-        single = dataclasses.field(default=0.0)
-        return tuple(_checked(f"{where}[{index}]", item, limits, single, scheduled) for index, item in enumerate(value))
+        return tuple(
+            _checked(f"{where}[{index}]", item, limits, _single(), scheduled) for index, item in enumerate(value)
+        )
     if isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool):
         number = float(value)
         if isinstance(field.default, tuple) and scheduled:
-            return (_checked(where, number, limits, dataclasses.field(default=0.0), scheduled),)
+            return (_checked(where, number, limits, _single(), scheduled),)
         if number not in limits:
             raise SettingError(f"{where} is {value!r}; allowed is {limits}")
         return number

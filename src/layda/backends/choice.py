@@ -44,8 +44,8 @@ def run_loop(
     if backend == "auto":
         backend = "numba" if (last - first) * loop.operation_count > _WORTH_COMPILING else "python"
     if backend not in BACKENDS:
-        raise SettingError(f"backend is {backend!r}; allowed are 'auto', {', '.join(map(repr, BACKENDS))} "
-                           f"({nearest(backend, BACKENDS)})")
-    return BACKENDS[backend](
-        loop, state, numbers, first=first, last=last, every=every, tolerance=tolerance, keep=keep
-    )
+        raise SettingError(
+            f"backend is {backend!r}; allowed are 'auto', {', '.join(map(repr, BACKENDS))} "
+            f"({nearest(backend, BACKENDS)})"
+        )
+    return BACKENDS[backend](loop, state, numbers, first=first, last=last, every=every, tolerance=tolerance, keep=keep)

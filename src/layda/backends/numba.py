@@ -1,6 +1,7 @@
 """The fast path for long runs: the very source of the plain path, compiled by Numba. Same text, same bits.
 
-No fast-math flags: LLVM may then neither reorder nor contract. ``error_model="numpy"`` makes 1/0 infinite, as IEEE says.
+No fast-math flags: LLVM may then neither reorder nor contract. ``error_model="numpy"`` makes
+1/0 infinite, as IEEE says.
 """
 
 from __future__ import annotations
@@ -24,15 +25,22 @@ def _helpers() -> dict[str, Any]:
 
     inline = numba.njit(error_model="numpy", nogil=True, inline="always")
 
-    @inline  # type: ignore[untyped-decorator]
+    @inline
     def _pow2(k: float) -> float:
         return math.ldexp(1.0, int(k)) if -1022.0 <= k <= 1023.0 else math.nan
 
-    @inline  # type: ignore[untyped-decorator]
+    @inline
     def _exponent(x: float) -> float:
         return float(math.frexp(x)[1] - 1) if x - x == 0.0 and x != 0.0 else 0.0
 
-    return {"_sqrt": np.sqrt, "_floor": np.floor, "_pow2": _pow2, "_exponent": _exponent, "_inf": math.inf, "_nan": math.nan}
+    return {
+        "_sqrt": np.sqrt,
+        "_floor": np.floor,
+        "_pow2": _pow2,
+        "_exponent": _exponent,
+        "_inf": math.inf,
+        "_nan": math.nan,
+    }
 
 
 @lru_cache(maxsize=256)

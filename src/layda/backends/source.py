@@ -18,7 +18,9 @@ _INFIX = {"add": "+", "sub": "-", "mul": "*", "div": "/", "lt": "<", "le": "<=",
 _CALLS = {"sqrt": "_sqrt", "floor": "_floor", "pow2": "_pow2", "exponent": "_exponent", "abs": "abs"}
 
 
-def program_lines(program: Program, names: Mapping[str, str], prefix: str, safe: bool) -> tuple[list[str], dict[str, str]]:
+def program_lines(
+    program: Program, names: Mapping[str, str], prefix: str, safe: bool
+) -> tuple[list[str], dict[str, str]]:
     """The assignments of a lowered program, and the expression of every output.
 
     Args:
@@ -130,7 +132,9 @@ def loop_source(loop: Loop, *, arrays: bool, keep: bool, safe: bool = False) -> 
     if moved:
         body.append(f"{', '.join(name for name, _ in moved)} = {', '.join(text for _, text in moved)}")
     body.append("k += 1")
-    used = {node.value for part in (loop.observe, loop.check, loop.advance) for node in part.nodes if node.op == "input"}
+    used = {
+        node.value for part in (loop.observe, loop.check, loop.advance) for node in part.nodes if node.op == "input"
+    }
     if "t" in used:
         body.insert(0, "t = float(k)")
     head = ["def run(state, numbers, first, last, every, due, tolerance, out):"]
@@ -158,5 +162,3 @@ def _unpack_array(names: list[str], source: str) -> list[str]:
 
 def _unpack_list(names: list[str], source: str) -> list[str]:
     return [f"{_tuple(names)} = {source}"] if names else []
-
-

@@ -23,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given == ["--version"]:  # answered before anything heavier is imported
         from layda._version import __version__
 
-        print(f"layda {__version__}")  # noqa: T201 - this is the command line's output
+        print(f"layda {__version__}")
         return 0
     from layda.cli.app import run
 

@@ -64,7 +64,8 @@ def run(arguments: list[str]) -> int:
         return 0
     except Exception as error:
         if isinstance(error, _CLICK_EXCEPTION):
-            return fail(error.format_message().replace("\n", " ")) if str(error) else 2
+            message: str = error.format_message()  # type: ignore[attr-defined]  # Click's own exceptions have it
+            return fail(message) if message else 2
         raise
     return result if isinstance(result, int) else 0
 

@@ -64,7 +64,7 @@ class Waiting:
     """A progress bar on stderr that appears only when a second has passed, and leaves nothing behind."""
 
     def __init__(self, total: int, words: str, shown: bool = True) -> None:
-        self._total, self._words, self._done = total, words, 0.0
+        self._total, self._words, self._done = total, words, 0
         self._bar: Progress | None = None
         self._task: TaskID | None = None
         self._timer = threading.Timer(1.0, self._appear)
@@ -95,7 +95,7 @@ class Waiting:
                 self._bar.start()
                 self._task = self._bar.add_task(self._words, total=self._total, completed=self._done)
 
-    def at(self, done: float, words: str | None = None) -> None:
+    def at(self, done: int, words: str | None = None) -> None:
         """Tell how much is done."""
         self._done, self._words = done, words or self._words
         if self._bar is not None and self._task is not None:

@@ -37,7 +37,9 @@ def _rule(cls: type[Any]) -> dict[str, Any]:
     for field in fields(cls):
         allowed = field.metadata.get("allowed")
         limits = " or ".join(allowed) if allowed else str(field.metadata.get("range", ""))
-        settings[field.name] = f"{getattr(rule, field.name)}  ({'yes or no' if isinstance(field.default, bool) else limits})"
+        settings[field.name] = (
+            f"{getattr(rule, field.name)}  ({'yes or no' if isinstance(field.default, bool) else limits})"
+        )
     return {
         "name": cls.name,
         "equation": cls.equation,

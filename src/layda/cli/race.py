@@ -39,11 +39,16 @@ def race(
         float | None, typer.Option(help="Settled: this share of the path's extent; 0 never stops early.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Of a random start, of the held-out rows and of mini-batches.")] = 0,
-    target: Annotated[str | None, typer.Option(help="The column of a CSV or Parquet file that is to be predicted.")] = None,
-    model: Annotated[
-        str | None, typer.Option(help="For tables: linear, logistic, softmax or network; chosen by the target otherwise.")
+    target: Annotated[
+        str | None, typer.Option(help="The column of a CSV or Parquet file that is to be predicted.")
     ] = None,
-    l2: Annotated[float | None, typer.Option(help="For tables: the weight of the L2 penalty; 0.001 by default.")] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(help="For tables: linear, logistic, softmax or network; chosen by the target otherwise."),
+    ] = None,
+    l2: Annotated[
+        float | None, typer.Option(help="For tables: the weight of the L2 penalty; 0.001 by default.")
+    ] = None,
     batch: Annotated[int | None, typer.Option(help="For tables: rows per mini-batch; all rows by default.")] = None,
     save: Annotated[
         list[Path] | None,

@@ -63,7 +63,9 @@ def run_race(wishes: Wishes) -> Outcome:
     """Build the objective and the contestants, and run them."""
     tables = dict(wishes.tables)
     lecture = wishes.objective in ("", "lecture")
-    objective = to_objective(wishes.objective or "lecture", **tables | ({"seed": wishes.seed} if _is_table(wishes) else {}))
+    objective = to_objective(
+        wishes.objective or "lecture", **tables | ({"seed": wishes.seed} if _is_table(wishes) else {})
+    )
     start = resolve_start(objective, _numbers(wishes.start), wishes.seed)
     free = not wishes.rules and wishes.learning_rate is None
     plain = free and wishes.momentum is None and wishes.decay is None
@@ -82,13 +84,14 @@ def run_race(wishes: Wishes) -> Outcome:
     if free and steps > 0:
         contestants, rates = _at_their_best(objective, contestants, start, steps, goal, wishes)
     with Waiting(len(contestants) * steps, "racing", not wishes.quiet) as bar:
-        count = {"done": 0, "label": ""}
+        done_before, current = 0, ""
 
         def progress(label: str, done: int) -> None:
-            if label != count["label"]:
-                count["done"] += steps if count["label"] else 0
-                count["label"] = label
-            bar.at(count["done"] + done, label)
+            nonlocal done_before, current
+            if label != current:
+                done_before += steps if current else 0
+                current = label
+            bar.at(done_before + done, label)
 
         result = run_all(objective, contestants, progress=progress, **options)
     return Outcome(result, False, start, wishes.seed, rates, goal)
@@ -109,7 +112,9 @@ def _numbers(text: str) -> Any:
     try:
         return [float(part) for part in text.split(",")]
     except ValueError:
-        raise SpecError(f"--start is {text!r}; allowed are numbers with commas between them, such as 2 or 1,-1, and random") from None
+        raise SpecError(
+            f"--start is {text!r}; allowed are numbers with commas between them, such as 2 or 1,-1, and random"
+        ) from None
 
 
 def _overridden(rule: Rule, wishes: Wishes) -> Rule:

@@ -1,4 +1,4 @@
-"""A race on the terminal: a table, a small picture of a curve with the balls where they ended, and what else matters."""
+"""A race on the terminal: a table, a picture of a curve with the balls where they ended, and what else matters."""
 
 from __future__ import annotations
 
@@ -63,7 +63,9 @@ def _say(screen: Console, text: str, style: str) -> None:
 
 def _place(numbers: Sequence[float]) -> str:
     shown = ", ".join(f"{number:.6g}" for number in numbers[:4])
-    return f"({shown}, … {len(numbers)} coordinates)" if len(numbers) > 4 else shown if len(numbers) == 1 else f"({shown})"
+    return (
+        f"({shown}, … {len(numbers)} coordinates)" if len(numbers) > 4 else shown if len(numbers) == 1 else f"({shown})"
+    )
 
 
 def _settings(run: Trajectory) -> str:
@@ -74,8 +76,8 @@ def _settings(run: Trajectory) -> str:
     return ", ".join(shown)
 
 
-_SYMBOLS = {"learning_rate": "α", "momentum": "β", "beta1": "β₁", "beta2": "β₂", "nu": "ν", "epsilon": "ε", "momenta": "β",
-            "weight_decay": "λ"}  # fmt: skip
+_SYMBOLS = {"learning_rate": "α", "momentum": "β", "beta1": "β₁", "beta2": "β₂", "nu": "ν", "epsilon": "ε",
+            "momenta": "β", "weight_decay": "λ"}  # fmt: skip
 
 
 def _short(value: Any) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from layda.cli.race_setup import Outcome
 from layda.diagnosis import describe
-from layda.errors import FileError, nearest
+from layda.errors import FileError
 from layda.run import save
 from layda.run.files import whole_file
 from layda.run.records import plain
@@ -27,11 +27,13 @@ def check_targets(paths: Sequence[Path]) -> None:
     for path in paths:
         suffix = path.suffix.lower().lstrip(".")
         if suffix not in _FORMATS:
-            raise FileError(f"--save {path}: the ending says what to write; allowed are {', '.join(_FORMATS)} ({nearest(suffix, _FORMATS)})")
+            raise FileError(f"--save {path}: the ending says what to write; allowed are {', '.join(_FORMATS)}")
         if path.is_dir():
             raise FileError(f"--save {path} is a folder; give the name of a file in it")
         if not path.parent.is_dir():
-            raise FileError(f"--save {path}: the folder {path.parent} does not exist; make it first or name another one")
+            raise FileError(
+                f"--save {path}: the folder {path.parent} does not exist; make it first or name another one"
+            )
 
 
 def save_all(outcome: Outcome, paths: Sequence[Path]) -> None:
@@ -60,7 +62,7 @@ def save_all(outcome: Outcome, paths: Sequence[Path]) -> None:
 def as_data(outcome: Outcome) -> dict[str, Any]:
     """The race as JSON data: what was descended, from where, and every run."""
     race = outcome.race
-    data = {
+    return {
         "objective": race.objective.name,
         "equation": race.objective.equation,
         "coordinates": list(race.objective.coordinates),
@@ -71,11 +73,12 @@ def as_data(outcome: Outcome) -> dict[str, Any]:
         "goal": plain(outcome.goal),
         "runs": [_run(run, outcome) for run in race.runs],
     }
-    return data
 
 
 def _run(run: Trajectory, outcome: Outcome) -> dict[str, Any]:
-    settings = {name: str(value) if isinstance(value, Schedule) else plain(value) for name, value in run.rule.settings().items()}
+    settings = {
+        name: str(value) if isinstance(value, Schedule) else plain(value) for name, value in run.rule.settings().items()
+    }
     found = {
         "label": run.label,
         "rule": getattr(run.rule, "stored_name", run.rule.name),

@@ -119,11 +119,17 @@ def remarks(run: Trajectory) -> tuple[str, ...]:
     found: list[str] = []
     rule = run.rule
     if 1.0 in _momenta(rule):
-        found.append("β = 1: nothing of the velocity is ever forgotten, so the ball has no friction and does not come to rest")
+        found.append(
+            "β = 1: nothing of the velocity is ever forgotten, so the ball has no friction and does not come to rest"
+        )
     for field in fields(rule):
         value = getattr(rule, field.name)
         if isinstance(value, ExponentialDecay) and value.decay == 0.0:
-            when = "before the first step, so no step was taken" if value.before_first_step else "after the first step, which was the only push"
+            when = (
+                "before the first step, so no step was taken"
+                if value.before_first_step
+                else "after the first step, which was the only push"
+            )
             found.append(f"δ = 0: the learning rate became 0 {when}")
         if isinstance(value, ExponentialDecay) and value.decay == 1.0:
             found.append("δ = 1: the learning rate never changed, as if nothing were damped")

@@ -7,7 +7,7 @@ __all__ = ["CONSTANTS", "VERDICTS"]
 VERDICTS = (
     "converged", "trapped", "saddle", "frozen", "cycling", "diverged", "undefined", "crawling", "unfinished",
 )  # fmt: skip
-"""The closed list of verdicts. Their codes in traced programs are their places in it; "converged" stands for settled."""
+"""The closed list of verdicts. Their codes in programs are their places in it; "converged" stands for settled."""
 
 CONSTANTS: dict[str, tuple[float, str]] = {
     "tolerance": (1e-6, "settled: displacement and distance to go, as a share of the path's extent (default)"),
@@ -22,7 +22,10 @@ CONSTANTS: dict[str, tuple[float, str]] = {
     "no_descent": (0.01, "cycling: f's largest value falls by less than this share of its range between the halves"),
     "turns": (4.0, "cycling: the displacement of some coordinate changes its sign at least so often in the window"),
     "budgets": (10.0, "crawling: more than so many further budgets are needed at the window's rate; else unfinished"),
-    "gap": (100.0, "trapped: f is above the best known minimum by more than this many times |g|·distance to go·dimension"),
+    "gap": (
+        100.0,
+        "trapped: f is above the best known minimum by more than this many times |g|·distance to go·dimension",
+    ),
     "rounding": (1e-7, "… and by more than this share of |f|, the precision to which minima are known"),
     "negative": (1e-6, "saddle: a curvature below minus this share of the largest one in size"),
 }

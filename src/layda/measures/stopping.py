@@ -32,7 +32,9 @@ def distance_to_go(gradient: Any, displacement: Any, gradient_change: Any) -> An
     >>> distance_to_go(2.0, 0.5, 1.0)
     1.0
     """
-    estimate = where(gradient_change > 0.0, gradient * (displacement / where(gradient_change > 0.0, gradient_change, 1.0)), _INFINITE)
+    estimate = where(
+        gradient_change > 0.0, gradient * (displacement / where(gradient_change > 0.0, gradient_change, 1.0)), _INFINITE
+    )
     return where(gradient == 0.0, 0.0, estimate)
 
 
@@ -42,8 +44,10 @@ def settled(
     """The stopping test.
 
     Args:
-        displacement: |Δx_k| of the last step. displacement_before: of the one before.
-        gradient: |g_k|. gradient_change: |g_k − g_(k−1)|.
+        displacement: |Δx_k| of the last step.
+        displacement_before: |Δx_(k−1)| of the one before.
+        gradient: |g_k|.
+        gradient_change: |g_k − g_(k−1)|.
         extent: the largest side of the smallest box around the path so far.
         tolerance: ε, as a share of the extent.
 

@@ -54,7 +54,9 @@ def window_of(positions: Array, gradients: Array, values: Array) -> Window | Non
     """The window of the last positions.
 
     Args:
-        positions: shape (length + 1, dimension). gradients: the rests there, likewise. values: f there.
+        positions: shape (length + 1, dimension).
+        gradients: the rests there, likewise.
+        values: f there.
 
     Returns:
         ``None`` for fewer than four displacements.

@@ -29,7 +29,9 @@ def formula(text: str) -> TracedObjective:
     """
     found = parse(text)
     if not found.coordinates:
-        raise FormulaError(f"{text.strip()!r} has no coordinate; write at least one letter such as x", text, 0, len(text))
+        raise FormulaError(
+            f"{text.strip()!r} has no coordinate; write at least one letter such as x", text, 0, len(text)
+        )
     box = ((-5.0, 5.0),) * len(found.coordinates)
     start = tuple(3.0 if index % 2 == 0 else 2.0 for index in range(len(found.coordinates)))
     return TracedObjective(

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any
 
 from layda.errors import SettingError
@@ -90,7 +91,7 @@ def _booth(x: Any, y: Any) -> Any:
 
 def _rosenbrock(*x: Any) -> Any:
     total = (1 - x[0]) ** 2 + 100 * (x[1] - x[0] ** 2) ** 2
-    for a, b in zip(x[1:], x[2:], strict=False):
+    for a, b in pairwise(x[1:]):
         total = total + ((1 - a) ** 2 + 100 * (b - a**2) ** 2)
     return total
 

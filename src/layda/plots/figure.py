@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,12 +47,14 @@ def plot(result: Trajectory | Race, path: str | os.PathLike[str] | None = None) 
     if path is not None:
         suffix = os.fspath(path).rpartition(".")[2].lower()
         if suffix not in FORMATS:
-            raise FileError(f"{os.fspath(path)}: pictures are saved as {', '.join(FORMATS)}; {nearest(suffix, FORMATS)}")
+            raise FileError(
+                f"{os.fspath(path)}: pictures are saved as {', '.join(FORMATS)}; {nearest(suffix, FORMATS)}"
+            )
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
     runs = [result] if isinstance(result, Trajectory) else list(result.runs)
-    with mpl.rc_context(RC):
+    with mpl.rc_context(cast(Any, RC)):
         figure = Figure(figsize=_size(runs), dpi=130)
         _draw(figure, runs)
         if path is not None:
@@ -84,7 +86,9 @@ def _size(runs: list[Trajectory]) -> tuple[float, float]:
 def _draw(figure: Figure, runs: list[Trajectory]) -> None:
     rows, columns = _shape(runs)
     objective = runs[0].objective
-    title = f"{objective.name}:  {objective.equation}" if objective.equation not in ("", objective.name) else objective.name
+    title = (
+        f"{objective.name}:  {objective.equation}" if objective.equation not in ("", objective.name) else objective.name
+    )
     figure.suptitle(title, fontsize=11, x=0.01, ha="left")
     ratios = [2.3 if objective.dimension == 1 else 2.7] * rows + [3.0]
     grid = figure.add_gridspec(rows + 1, columns, height_ratios=ratios)
@@ -108,7 +112,9 @@ def _draw(figure: Figure, runs: list[Trajectory]) -> None:
     losses = figure.add_subplot(grid[rows, :])
     _losses(losses, runs)
     across = max(1, min(4, round(110 / max(len(run.label) + 12 for run in runs))))
-    figure.legend(*losses.get_legend_handles_labels(), loc="outside lower left", ncols=across, fontsize=8.5, handlelength=3.5)
+    figure.legend(
+        *losses.get_legend_handles_labels(), loc="outside lower left", ncols=across, fontsize=8.5, handlelength=3.5
+    )
 
 
 def _losses(axes: Any, runs: list[Trajectory]) -> None:

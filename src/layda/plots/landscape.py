@@ -32,12 +32,13 @@ def _interval(runs: list[Trajectory], axis: int) -> tuple[float, float]:
 
 def _values(objective: Objective, places: Array) -> Array:
     with np.errstate(all="ignore"):
-        values = objective.values(places)
+        values: Array = objective.values(places)
         if isinstance(objective, TracedObjective) and objective.defined is not None:
             columns = {name: places[:, index] for index, name in enumerate(objective.coordinates)}
             inside = next(iter(objective.defined.evaluate(columns).values()))
             values = np.where(np.broadcast_to(inside, values.shape), values, np.nan)
-    return np.where(np.isfinite(values), values, np.nan)
+    found: Array = np.where(np.isfinite(values), values, np.nan)
+    return found
 
 
 def _thinned(rows: Array) -> Array:
@@ -46,7 +47,8 @@ def _thinned(rows: Array) -> Array:
         return rows
     half = _MOST_POINTS // 2
     rest = np.linspace(half, len(rows) - 1, half).round().astype(int)
-    return rows[np.concatenate([np.arange(half), rest])]
+    thinned: Array = rows[np.concatenate([np.arange(half), rest])]
+    return thinned
 
 
 def draw_line(axes: Any, run: Trajectory, shown: Look, runs: list[Trajectory]) -> None:
@@ -106,7 +108,9 @@ def draw_plane(axes: Any, run: Trajectory, shown: Look, runs: list[Trajectory]) 
     places = _thinned(run.positions)
     # matplotlib overflows on coordinates far outside: they are only known to be outside.
     far_x, far_y = 20 * (right - left), 20 * (high - low)
-    path = np.stack([np.clip(places[:, 0], left - far_x, right + far_x), np.clip(places[:, 1], low - far_y, high + far_y)])
+    path = np.stack(
+        [np.clip(places[:, 0], left - far_x, right + far_x), np.clip(places[:, 1], low - far_y, high + far_y)]
+    )
     axes.plot(*path, "-", color=shown.colour, linewidth=1.0, alpha=0.8)
     axes.plot(*path, ".", color=shown.colour, markersize=3)
     axes.plot(*places[0], "o", markerfacecolor="white", markeredgecolor=shown.colour, markersize=6)

@@ -8,24 +8,21 @@ from __future__ import annotations
 
 from layda.program.arithmetic import Arithmetic, arithmetic, kind_of
 from layda.program.derivative import gradient, hessian, value_and_gradient
-from layda.program.operations import CONDITIONS, ELEMENTARY, Operation, operation, operations, register
-from layda.program.program import Node, Program, number_from_json, number_to_json
-from layda.program.tracing import (
-    Graph,
-    Traced,
+from layda.program.elementary import (
     absolute,
     apply,
     both,
     either,
     exponent,
     floor,
-    lower,
     negate,
     pow2,
     sqrt,
-    trace,
     where,
 )
+from layda.program.operations import CONDITIONS, ELEMENTARY, Operation, operation, operations, register
+from layda.program.program import Node, Program, number_from_json, number_to_json
+from layda.program.tracing import Graph, Traced, lower, trace
 
 __all__ = [
     "CONDITIONS",

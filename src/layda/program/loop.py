@@ -105,7 +105,8 @@ def run_readably(
         loop: the programs.
         state: name -> number before the first step of the stretch.
         numbers: name -> number.
-        first: t of the first step. last: t of the last observation.
+        first: t of the first step.
+        last: t of the last observation.
         every: the check runs at positive multiples of it; 0 for never.
         tolerance: the check's input of that name.
         keep: whether to record.

@@ -25,7 +25,8 @@ class Operation:
         name: how programs, tapes and printed code call it.
         arity: the number of arguments.
         derivative: ``derivative(result, *arguments)`` gives the partial derivative by each argument (``None`` where it
-            is zero), written with operators and ``layda`` functions. ``None``: the derivative is zero everywhere it exists.
+            is zero), written with operators and ``layda`` functions. ``None``: the derivative is zero
+            everywhere it exists.
         lowering: the same function in elementary operations; ``None`` for elementary operations themselves.
         implementations: for the kinds of number that keep the name ("sympy", "mpmath", "torch", "jax"): the function.
         condition: whether the result is a truth value.
@@ -79,13 +80,13 @@ def _div(result: Any, a: Any, b: Any) -> tuple[Any, Any]:
 
 def _sqrt(result: Any, a: Any) -> tuple[Any]:
     # At 0 the slope is infinite; 0 keeps |x| = sqrt(x²) and norms usable there, as abs′(0) = 0 does.
-    from layda.program.tracing import where
+    from layda.program.elementary import where
 
     return (where(result == 0.0, 0.0, 0.5 / result),)
 
 
 def _abs(result: Any, a: Any) -> tuple[Any]:
-    from layda.program.tracing import where
+    from layda.program.elementary import where
 
     return (where(a > 0.0, 1.0, where(a < 0.0, -1.0, 0.0)),)
 

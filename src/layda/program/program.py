@@ -99,11 +99,13 @@ class Program:
         Returns:
             Output name -> number.
         """
-        from layda.program.tracing import Traced, traced_apply
+        from layda.program.elementary import apply as apply_to_any
+        from layda.program.tracing import Traced
 
         results: list[Any] = []
         if any(type(value) is Traced for value in values.values()):
-            apply, constant = traced_apply, float
+            apply: Any = apply_to_any
+            constant: Any = float
         else:
             numbers = numbers or arithmetic(kind_of(*values.values()))
             apply, constant = numbers.apply, numbers.constant
@@ -111,7 +113,7 @@ class Program:
             if node.op == "input":
                 results.append(values[str(node.value)])
             elif node.op == "const":
-                results.append(constant(node.value))  # type: ignore[arg-type]
+                results.append(constant(node.value))
             else:
                 results.append(apply(node.op, *[results[index] for index in node.args]))
         return {name: results[index] for name, index in self.outputs}
@@ -232,7 +234,9 @@ def _checked(data: Any) -> tuple[tuple[str, ...], tuple[Node, ...], tuple[tuple[
             else:
                 args = tuple(_index(arg, len(nodes)) for arg in rest)
                 if operation(head).arity != len(args):
-                    raise ValueError(f"line {len(nodes)}: {head} takes {operation(head).arity} arguments, not {len(args)}")
+                    raise ValueError(
+                        f"line {len(nodes)}: {head} takes {operation(head).arity} arguments, not {len(args)}"
+                    )
                 nodes.append(Node(head, args))
         outputs = tuple((_text(name), _index(index, len(nodes))) for name, index in data["outputs"])
     except (KeyError, TypeError, IndexError) as fault:
@@ -250,5 +254,3 @@ def _index(value: Any, bound: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < bound:
         raise ValueError(f"{value!r} is not the number of an earlier line (0 to {bound - 1})")
     return value
-
-

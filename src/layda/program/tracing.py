@@ -17,14 +17,11 @@ from typing import Any, NoReturn
 import numpy as np
 
 from layda.errors import TraceError
-from layda.program.arithmetic import arithmetic, kind_of
 from layda.program.operations import CONDITIONS, operation
 from layda.program.program import Node, Program, pruned
+from layda.program.ufuncs import UFUNCS, from_ufunc
 
-__all__ = [
-    "Graph", "Traced", "absolute", "apply", "both", "either", "exponent", "floor", "lower", "negate", "pow2", "sqrt",
-    "trace", "where",
-]  # fmt: skip
+__all__ = ["Graph", "Traced", "lower", "trace"]
 
 _BIGGEST_EXACT = 2.0**53
 _LARGEST_POWER = 1024
@@ -65,7 +62,7 @@ class Graph:
         if isinstance(value, np.ndarray) and value.ndim:
             raise TraceError(
                 f"an array of shape {value.shape} met a traced value, which is one number; "
-                "write the sum over its elements as a Python loop over plain numbers, or run the function as a black box"
+                "write the sum over its elements as a loop over plain numbers, or run the function as a black box"
             )
         try:
             return self.constant(float(value))
@@ -125,9 +122,7 @@ def _simplified(graph: Graph, name: str, values: list[Traced]) -> Traced | None:
                 return other
             if one == -1.0:
                 return graph.apply("neg", other)
-    elif name == "div" and b == 1.0:
-        return first
-    elif name == "sub" and b == 0.0 and _is_positive_zero(b):
+    elif (name == "div" and b == 1.0) or (name == "sub" and b == 0.0 and _is_positive_zero(b)):
         return first
     return None
 
@@ -165,34 +160,34 @@ class Traced:
     def __repr__(self) -> str:
         return f"<traced value {self.index}: {self.node.op}>"
 
-    def __add__(self, other: Any) -> Traced:
+    def __add__(self, other: Any) -> Any:
         return _operate(self, "add", self, other)
 
-    def __radd__(self, other: Any) -> Traced:
+    def __radd__(self, other: Any) -> Any:
         return _operate(self, "add", other, self)
 
-    def __sub__(self, other: Any) -> Traced:
+    def __sub__(self, other: Any) -> Any:
         return _operate(self, "sub", self, other)
 
-    def __rsub__(self, other: Any) -> Traced:
+    def __rsub__(self, other: Any) -> Any:
         return _operate(self, "sub", other, self)
 
-    def __mul__(self, other: Any) -> Traced:
+    def __mul__(self, other: Any) -> Any:
         return _operate(self, "mul", self, other)
 
-    def __rmul__(self, other: Any) -> Traced:
+    def __rmul__(self, other: Any) -> Any:
         return _operate(self, "mul", other, self)
 
-    def __truediv__(self, other: Any) -> Traced:
+    def __truediv__(self, other: Any) -> Any:
         return _operate(self, "div", self, other)
 
-    def __rtruediv__(self, other: Any) -> Traced:
+    def __rtruediv__(self, other: Any) -> Any:
         return _operate(self, "div", other, self)
 
-    def __floordiv__(self, other: Any) -> Traced:
+    def __floordiv__(self, other: Any) -> Any:
         return _operate(self, "floor", _operate(self, "div", self, other))
 
-    def __mod__(self, other: Any) -> Traced:
+    def __mod__(self, other: Any) -> Any:
         return self - other * (self // other)
 
     def __neg__(self) -> Traced:
@@ -204,38 +199,38 @@ class Traced:
     def __abs__(self) -> Traced:
         return self.graph.apply("abs", self)
 
-    def __pow__(self, power: Any) -> Traced:
+    def __pow__(self, power: Any) -> Any:
         if type(power) is not Traced and power == power and float(power).is_integer():
             return _integer_power(self, int(power))
         if type(power) is not Traced and power == 0.5:
             return self.graph.apply("sqrt", self)
         return _operate(self, "power", self, power)
 
-    def __rpow__(self, base: Any) -> Traced:
+    def __rpow__(self, base: Any) -> Any:
         return _operate(self, "power", base, self)
 
-    def __lt__(self, other: Any) -> Traced:
+    def __lt__(self, other: Any) -> Any:
         return _operate(self, "lt", self, other)
 
-    def __gt__(self, other: Any) -> Traced:
+    def __gt__(self, other: Any) -> Any:
         return _operate(self, "lt", other, self)
 
-    def __le__(self, other: Any) -> Traced:
+    def __le__(self, other: Any) -> Any:
         return _operate(self, "le", self, other)
 
-    def __ge__(self, other: Any) -> Traced:
+    def __ge__(self, other: Any) -> Any:
         return _operate(self, "le", other, self)
 
-    def __eq__(self, other: Any) -> Traced:  # type: ignore[override]
+    def __eq__(self, other: Any) -> Any:
         return _operate(self, "eq", self, other)
 
-    def __ne__(self, other: Any) -> Traced:  # type: ignore[override]
+    def __ne__(self, other: Any) -> Any:
         return self.graph.apply("not", _operate(self, "eq", self, other))
 
-    def __and__(self, other: Any) -> Traced:
+    def __and__(self, other: Any) -> Any:
         return _operate(self, "and", self, other)
 
-    def __or__(self, other: Any) -> Traced:
+    def __or__(self, other: Any) -> Any:
         return _operate(self, "or", self, other)
 
     def __invert__(self) -> Traced:
@@ -268,41 +263,18 @@ class Traced:
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
         if method != "__call__" or options:
             _refuse(f"it uses numpy.{ufunc.__name__}.{method} with options; only the plain call of a ufunc is traced")
-        name = _UFUNCS.get(ufunc.__name__)
+        name = UFUNCS.get(ufunc.__name__)
         if name is None:
             _refuse(f"it uses numpy.{ufunc.__name__}, which has no counterpart in layda.functions")
         arrays = [value for value in inputs if isinstance(value, np.ndarray) and value.ndim]
         if arrays:
             self.graph.lift(arrays[0])
-        return _from_ufunc(self, name, *inputs)
+        return from_ufunc(self, name, *inputs)
 
     def __array_function__(self, function: Any, types: Any, args: Any, options: Any) -> Any:
-        if function is np.where and len(args) == 3 and not options:
-            return where(*args)
-        _refuse(f"it uses numpy.{function.__name__} on a traced value; work with the coordinates one by one")
-
-
-_UFUNCS = {
-    "add": "add", "subtract": "sub", "multiply": "mul", "divide": "div", "true_divide": "div", "negative": "neg",
-    "absolute": "abs", "fabs": "abs", "sqrt": "sqrt", "floor": "floor", "less": "lt", "less_equal": "le",
-    "greater": "gt", "greater_equal": "ge", "equal": "eq", "not_equal": "ne", "logical_and": "and",
-    "logical_or": "or", "logical_not": "not", "power": "pow", "float_power": "pow", "square": "square", "sin": "sin",
-    "cos": "cos", "tan": "tan", "exp": "exp", "log": "log", "tanh": "tanh", "sinh": "sinh", "cosh": "cosh",
-    "arctan": "arctan", "minimum": "minimum", "maximum": "maximum", "sign": "sign", "positive": "pos",
-}  # fmt: skip
-
-
-def _from_ufunc(value: Traced, name: str, *inputs: Any) -> Any:
-    lifted = [value.graph.lift(item) if not isinstance(item, (int, float, np.number)) else item for item in inputs]
-    if name == "pow":
-        return value.graph.lift(lifted[0]) ** lifted[1] if type(lifted[0]) is not Traced else lifted[0] ** lifted[1]
-    if name == "square":
-        return lifted[0] * lifted[0]
-    if name in ("gt", "ge"):
-        return value.graph.apply({"gt": "lt", "ge": "le"}[name], lifted[1], lifted[0])
-    if name == "ne":
-        return value.graph.apply("not", value.graph.apply("eq", *lifted))
-    return lifted[0] if name == "pos" else value.graph.apply(name, *lifted)
+        if function is not np.where or len(args) != 3 or options:
+            _refuse(f"it uses numpy.{function.__name__} on a traced value; work with the coordinates one by one")
+        return self.graph.apply("select", *args)
 
 
 def _operate(value: Traced, name: str, *arguments: Any) -> Any:
@@ -319,7 +291,7 @@ def _integer_power(base: Traced, power: int) -> Traced:
     if power == 0:
         return base.graph.constant(1.0)
     if power < 0:
-        return 1.0 / _integer_power(base, -power)
+        return base.graph.apply("div", 1.0, _integer_power(base, -power))
     result: Traced | None = None
     square = base
     while True:
@@ -330,78 +302,6 @@ def _integer_power(base: Traced, power: int) -> Traced:
             assert result is not None
             return result
         square = square * square
-
-
-# --- the polymorphic elementary functions -----------------------------------------------------------------------------
-
-
-def traced_apply(name: str, *arguments: Any) -> Any:
-    """Apply an operation where at least one argument of the whole computation is traced."""
-    for argument in arguments:
-        if type(argument) is Traced:
-            return argument.graph.apply(name, *arguments)
-    return arithmetic(kind_of(*arguments)).apply(name, *arguments)
-
-
-apply = traced_apply
-"""Apply the named operation to numbers of any kind."""
-
-
-def where(condition: Any, a: Any, b: Any) -> Any:
-    """``a`` where the condition holds, else ``b``; both are evaluated.
-
-    >>> where(True, 1.0, 2.0)
-    1.0
-    """
-    return apply("select", condition, a, b)
-
-
-def both(first: Any, second: Any) -> Any:
-    """Whether both conditions hold."""
-    return apply("and", first, second)
-
-
-def either(first: Any, second: Any) -> Any:
-    """Whether at least one of the conditions holds."""
-    return apply("or", first, second)
-
-
-def negate(condition: Any) -> Any:
-    """Whether the condition does not hold."""
-    return apply("not", condition)
-
-
-def sqrt(x: Any) -> Any:
-    """The square root; NaN below zero.
-
-    >>> sqrt(4.0)
-    2.0
-    """
-    return apply("sqrt", x)
-
-
-def floor(x: Any) -> Any:
-    """The largest integer not above x.
-
-    >>> floor(-0.5)
-    -1.0
-    """
-    return apply("floor", x)
-
-
-def absolute(x: Any) -> Any:
-    """The absolute value."""
-    return apply("abs", x)
-
-
-def pow2(k: Any) -> Any:
-    """2 to an integer power from −1022 to 1023, exactly; unspecified elsewhere."""
-    return apply("pow2", k)
-
-
-def exponent(x: Any) -> Any:
-    """floor(log2 |x|) of a finite normal number, exactly; unspecified elsewhere."""
-    return apply("exponent", x)
 
 
 # --- functions to programs --------------------------------------------------------------------------------------------

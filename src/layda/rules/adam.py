@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
 from layda.functions import abs, sqrt
 from layda.rule import Hyperparameter, Rule, Slot
-from layda.settings import constant, hyperparameter
+from layda.settings import Range, constant, hyperparameter
 
 __all__ = ["Adam", "AdamW", "NAdam"]
 
@@ -103,8 +103,8 @@ class AdamW(Rule):
     beta1: Hyperparameter = hyperparameter(0.9, 0.0, 1.0)
     beta2: Hyperparameter = hyperparameter(0.999, 0.0, 1.0)
     epsilon: Hyperparameter = hyperparameter(1e-8, 0.0)
-    weight_decay: Hyperparameter = hyperparameter(0.01, 0.0, kw_only=True)
-    decoupled: bool = hyperparameter(True, kw_only=True)
+    weight_decay: Hyperparameter = field(default=0.01, kw_only=True, metadata={"range": Range(0.0)})
+    decoupled: bool = field(default=True, kw_only=True)
 
     @property
     def slots(self) -> tuple[Slot, ...]:

@@ -43,8 +43,8 @@ def descend(
     """Roll one ball down an objective.
 
     Args:
-        objective: a classic's name ("himmelblau"), a formula ("x^4 - 3x^2 + x/2"), a Python function of its coordinates,
-            or an :class:`~layda.objective.Objective`.
+        objective: a classic's name ("himmelblau"), a formula ("x^4 - 3x^2 + x/2"), a Python function of its
+            coordinates, or an :class:`~layda.objective.Objective`.
         rule: a rule, its name, or text such as "heavy-ball:momentum=0.95".
         start: one number per coordinate; "random" draws from the objective's box; by default its usual start.
         steps: the budget.
@@ -72,7 +72,7 @@ def descend(
     """
     target, way = to_objective(objective), to_rule(rule)
     steps = _whole("steps", steps, 0, _MOST_STEPS)
-    if not (isinstance(tolerance, int | float) and 0.0 <= tolerance < 1.0):
+    if not _is_share(tolerance):
         raise SettingError(f"tolerance is {tolerance!r}; allowed is a number from 0 (never stop early) up to 1")
     if check_every is None:
         default = int(CONSTANTS["check_every"][0])
@@ -102,6 +102,10 @@ def descend(
         "backend": backend if isinstance(target, TracedObjective) else "numpy",
     }
     return _trajectory(target, way, stepper, ending, settings, steps, label)
+
+
+def _is_share(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0.0 <= value < 1.0
 
 
 def _whole(name: str, value: Any, low: int, high: int) -> int:

@@ -50,7 +50,9 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
         # The suffix stays last, since libraries choose the file format by it.
         handle, name = tempfile.mkstemp(prefix=f".{target.stem}-", suffix=target.suffix, dir=target.parent)
     except OSError as error:
-        raise FileError(f"{target} cannot be written: {error.strerror}; choose a folder that you may write to") from None
+        raise FileError(
+            f"{target} cannot be written: {error.strerror}; choose a folder that you may write to"
+        ) from None
     os.close(handle)
     draft = Path(name)
     try:
@@ -143,7 +145,9 @@ def load(path: str | os.PathLike[str]) -> Trajectory | Race:
     """
     source = Path(path)
     if not source.is_file():
-        raise FileError(f"{source} does not exist" if not source.exists() else f"{source} is a folder, not a result file")
+        raise FileError(
+            f"{source} does not exist" if not source.exists() else f"{source} is a folder, not a result file"
+        )
     try:
         with zipfile.ZipFile(source) as archive:
             header = _header(archive, source)
@@ -151,8 +155,19 @@ def load(path: str | os.PathLike[str]) -> Trajectory | Race:
         found = _rebuilt(header, arrays)
     except FileError:
         raise
-    except (zipfile.BadZipFile, KeyError, ValueError, TypeError, IndexError, EOFError, OSError, AssertionError) as error:
-        raise FileError(f"{source} is not a whole result file of layda ({type(error).__name__}: {error}); save it again") from None
+    except (
+        zipfile.BadZipFile,
+        KeyError,
+        ValueError,
+        TypeError,
+        IndexError,
+        EOFError,
+        OSError,
+        AssertionError,
+    ) as error:
+        raise FileError(
+            f"{source} is not a whole result file of layda ({type(error).__name__}: {error}); save it again"
+        ) from None
     return found
 
 
@@ -160,7 +175,9 @@ def _header(archive: zipfile.ZipFile, source: Path) -> dict[str, Any]:
     if _HEADER not in archive.namelist():
         raise FileError(f"{source} is an archive, but not a result of layda")
     if archive.getinfo(_HEADER).file_size > _LARGEST_HEADER:
-        raise FileError(f"{source} has a header of {archive.getinfo(_HEADER).file_size} bytes; allowed are {_LARGEST_HEADER}")
+        raise FileError(
+            f"{source} has a header of {archive.getinfo(_HEADER).file_size} bytes; allowed are {_LARGEST_HEADER}"
+        )
     text = archive.read(_HEADER)
     if hashlib.sha256(text).hexdigest() != archive.read(_HEADER + ".sha256").decode():
         raise FileError(f"{source} is damaged: the checksum of its header differs; use another copy")
@@ -168,7 +185,9 @@ def _header(archive: zipfile.ZipFile, source: Path) -> dict[str, Any]:
     if header.get("format") != _FORMAT:
         raise FileError(f"{source} is an archive, but not a result of layda")
     if header["version"] > _VERSION:
-        raise FileError(f"{source} was written by a newer layda (format {header['version']}, known: {_VERSION}); upgrade layda")
+        raise FileError(
+            f"{source} was written by a newer layda (format {header['version']}, known: {_VERSION}); upgrade layda"
+        )
     return header
 
 

@@ -28,7 +28,9 @@ _LARGEST_HESSIAN = 200
 _ZEROS = (0.0, 0.0, 0.0, 0.0)
 
 
-def judge(objective: Objective, rule: Rule, ending: Ending, estimate: Array, *, steps: int, tolerance: float) -> Verdict:
+def judge(
+    objective: Objective, rule: Rule, ending: Ending, estimate: Array, *, steps: int, tolerance: float
+) -> Verdict:
     """The verdict on a run.
 
     Args:
@@ -42,7 +44,7 @@ def judge(objective: Objective, rule: Rule, ending: Ending, estimate: Array, *, 
     tolerance = tolerance or CONSTANTS["tolerance"][0]
     evidence = _evidence(objective, ending, steps, tolerance)
     kind, needed = verdict_code(evidence)
-    numbers: dict[str, Any] = {name: value for name, value in asdict(evidence).items()}
+    numbers: dict[str, Any] = dict(asdict(evidence))
     numbers["step"] = ending.step
     numbers["value"] = ending.value
     if ending.window is not None:
@@ -72,7 +74,9 @@ def _evidence(objective: Objective, ending: Ending, steps: int, tolerance: float
         gradient = float(np.max(np.abs(rests[-1])))
         change = float(np.max(np.abs(rests[-1] - rests[-2]))) if len(rests) > 1 else 0.0
         sides = np.array([high - low for low, high in objective.box])
-        beyond = [max(low - x, x - high, 0.0) / side for x, (low, high), side in zip(end, objective.box, sides, strict=True)]
+        beyond = [
+            max(low - x, x - high, 0.0) / side for x, (low, high), side in zip(end, objective.box, sides, strict=True)
+        ]
     displacement = float(moves[-1])
     rested = gradient == 0.0 and displacement == 0.0
     if len(places) > 2 and ending.code != LOST:
@@ -87,7 +91,7 @@ def _evidence(objective: Objective, ending: Ending, steps: int, tolerance: float
     return Evidence(
         left_domain=float(bool(np.all(np.isfinite(end))) and not objective.is_defined(end)),
         lost=float(ending.code == LOST and not finite),
-        infinite=float(not finite and not np.any(np.isnan(everything)) or not np.all(np.isfinite(end))),
+        infinite=float((not finite and not np.any(np.isnan(everything))) or not np.all(np.isfinite(end))),
         settled=float(ending.code == SETTLED or rested),
         last_displacement=displacement,
         extent=extent,
@@ -158,7 +162,10 @@ def _curvature(objective: Objective, place: Array, at_start: bool) -> dict[str, 
         return {"curvature": "not looked at: more than 200 coordinates"}
     matrix = objective.hessian(place)
     if not np.all(np.isfinite(matrix)):
-        return {"curvature": "the Hessian is not finite here", "goes_down": _goes_down(objective, place, np.eye(len(place)))}
+        return {
+            "curvature": "the Hessian is not finite here",
+            "goes_down": _goes_down(objective, place, np.eye(len(place))),
+        }
     eigenvalues, vectors = np.linalg.eigh(matrix)
     largest = float(np.max(np.abs(eigenvalues)))
     smallest = float(eigenvalues[0])

@@ -1,4 +1,4 @@
-"""The minima of an objective that lists none: one seeded search from many starts, remembered by the objective's identity."""
+"""The minima of an objective that lists none: one seeded search, remembered by the objective's identity."""
 
 from __future__ import annotations
 
@@ -113,7 +113,9 @@ def _polished(objective: Objective, start: Array) -> Minimum | None:
         return value, slope
 
     with np.errstate(all="ignore"):
-        result = minimize(safe, start, jac=True, method="L-BFGS-B", options={"maxiter": 2000, "ftol": 0.0, "gtol": 1e-10})
+        result = minimize(
+            safe, start, jac=True, method="L-BFGS-B", options={"maxiter": 2000, "ftol": 0.0, "gtol": 1e-10}
+        )
     slope = safe(result.x)[1]
     scale = abs(float(result.fun)) + float(np.max(np.abs(safe(start)[1])))
     if result.fun >= 1e299 or not np.max(np.abs(slope)) <= 1e-5 * max(scale, 1e-300):

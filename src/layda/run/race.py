@@ -149,9 +149,17 @@ def race(
         told = None if progress is None else _bound(progress, label)
         runs.append(
             descend(
-                target, rule, start=start, steps=steps, tolerance=tolerance, check_every=check_every, seed=seed,
-                backend=backend, label=label, progress=told,
-            )  # fmt: skip
+                target,
+                rule,
+                start=start,
+                steps=steps,
+                tolerance=tolerance,
+                check_every=check_every,
+                seed=seed,
+                backend=backend,
+                label=label,
+                progress=told,
+            )
         )
     return Race(target, tuple(_compared(runs)), steps)
 
@@ -168,7 +176,9 @@ def _compared(runs: list[Trajectory]) -> list[Trajectory]:
     lowest = min(finite)
     found = []
     for run in runs:
-        slack = CONSTANTS["rounding"][0] * max(abs(lowest), abs(run.value)) + run.verdict.evidence.get("gap_allowed", 0.0)
+        slack = CONSTANTS["rounding"][0] * max(abs(lowest), abs(run.value)) + run.verdict.evidence.get(
+            "gap_allowed", 0.0
+        )
         best = bool(np.isfinite(run.value) and run.value - lowest <= slack)
         evidence = {**run.verdict.evidence, "best_in_race": best, "lowest_in_race": lowest}
         found.append(replace(run, verdict=replace(run.verdict, evidence=evidence)))

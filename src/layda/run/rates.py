@@ -97,8 +97,11 @@ def choose_rate(
     """The rate with the fewest steps to the target; without one (or where none reaches it) the lowest final f.
 
     Args:
-        objective: what is descended. rule: how; its learning rate is replaced.
-        rates: the candidates. start, steps: as in :func:`layda.descend`.
+        objective: what is descended.
+        rule: how; its learning rate is replaced.
+        rates: the candidates.
+        start: as in :func:`layda.descend`.
+        steps: the budget of each.
         target: f that is to be reached.
         progress: called with the steps done.
     """
@@ -106,9 +109,7 @@ def choose_rate(
         # Budgets that double find the fewest steps without running the slow rates to their end.
         budget = min(32, steps)
         while True:
-            found = [
-                steps_to(_run(objective, rule, rate, start, budget, progress).values, target) for rate in rates
-            ]
+            found = [steps_to(_run(objective, rule, rate, start, budget, progress).values, target) for rate in rates]
             reached = [count for count in found if count is not None]
             if reached or budget >= steps:
                 break

@@ -169,9 +169,7 @@ def objective_from_record(record: Mapping[str, Any]) -> Objective:
         "coordinates": tuple(record["coordinates"]),
         "box": tuple((float(low), float(high)) for low, high in record["box"]),
         "start": tuple(float(x) for x in record["start"]),
-        "minima": None
-        if minima is None
-        else tuple(Minimum(tuple(place), _number(value)) for place, value in minima),
+        "minima": None if minima is None else tuple(Minimum(tuple(place), _number(value)) for place, value in minima),
         "description": record["description"],
         "equation": record["equation"],
         "source": record["source"],
@@ -271,5 +269,3 @@ def from_record(record: Mapping[str, Any], arrays: Mapping[str, Array], objectiv
         evaluations=int(record["evaluations"]),
         **{name: arrays[name] for name in _ARRAYS},
     )
-
-

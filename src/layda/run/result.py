@@ -28,7 +28,7 @@ class Verdict:
     """What became of a run.
 
     Attributes:
-        kind: "converged", "trapped", "saddle", "frozen", "cycling", "diverged", "undefined", "crawling" or "unfinished".
+        kind: one of :data:`layda.measures.VERDICTS`.
         step: the step at which the run ended.
         evidence: the numbers that the verdict was made from, by name.
         thresholds: the constants that they were held against, by name.
@@ -55,7 +55,8 @@ class Trajectory:
         objective: what was descended.
         rule: how.
         label: the name in a race.
-        positions: where the k-th gradient was taken, shape (steps + 1, dimension); with ``record="end"`` the last alone.
+        positions: where the k-th gradient was taken, shape (steps + 1, dimension); the last alone with
+            ``record="end"``.
         estimates: what the rule offers as its answer, likewise.
         values: f(positions), shape (steps + 1,).
         states: the rule's slots by name, (steps + 1, dimension), or (steps + 1,) for shared ones.

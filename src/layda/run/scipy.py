@@ -30,9 +30,9 @@ _REFUSED = ("bounds", "constraints")
 def scipy_method(rule: str | Rule | type[Rule]) -> Callable[..., OptimizeResult]:
     """A rule as ``method=`` of ``scipy.optimize.minimize(fun, x0, jac=…, method=…)``.
 
-    Options: ``maxiter`` (steps, 10000), ``tol`` (the stopping test's share of the path's extent, 1e-6), ``disp``. Without
-    ``jac`` the gradient is by central differences, two calls per coordinate. ``callback`` is called with the position
-    after every step; raising ``StopIteration`` in it ends the run.
+    Options: ``maxiter`` (steps, 10000), ``tol`` (the stopping test's share of the path's extent, 1e-6), ``disp``.
+    Without ``jac`` the gradient is by central differences, two calls per coordinate. ``callback`` is called with the
+    position after every step; raising ``StopIteration`` in it ends the run.
 
     Args:
         rule: a rule, its name, or text such as "heavy-ball:momentum=0.95".
@@ -45,7 +45,8 @@ def scipy_method(rule: str | Rule | type[Rule]) -> Callable[..., OptimizeResult]
         SettingError: ``bounds`` or ``constraints`` were given.
 
     >>> from scipy.optimize import minimize
-    >>> found = minimize(lambda x: x @ x, [3.0, 4.0], jac=lambda x: 2 * x, method=scipy_method("heavy-ball:learning_rate=0.1"))
+    >>> method = scipy_method("heavy-ball:learning_rate=0.1")
+    >>> found = minimize(lambda x: x @ x, [3.0, 4.0], jac=lambda x: 2 * x, method=method)
     >>> found.success, bool(found.fun < 1e-9)
     (True, True)
     """
@@ -94,7 +95,7 @@ def _minimise(
     kind = run.verdict.kind
     message = f"{kind} after {run.steps} steps"
     if talkative:
-        print(message)  # noqa: T201 - SciPy's own option "disp" asks for it
+        print(message)
     run = replace(run, objective=replace(objective, function=fun))
     return OptimizeResult(
         x=run.position, fun=run.value, jac=count.last_gradient, nit=run.steps, nfev=count.values, njev=count.gradients,

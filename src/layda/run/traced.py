@@ -96,9 +96,7 @@ def _track(records: Array, names: Layout, stepper: Stepper, first: int) -> Track
         slot.name: records[:, [columns[name] for name in group]]
         for slot, group in zip(stepper.slots, names.slots, strict=True)
     }
-    shared = {
-        slot.name: records[:, columns[name]] for slot, name in zip(stepper.shared, names.shared, strict=True)
-    }
+    shared = {slot.name: records[:, columns[name]] for slot, name in zip(stepper.shared, names.shared, strict=True)}
     return Track(
         positions=records[:, [columns[name] for name in names.position]],
         slots=slots,
@@ -119,7 +117,10 @@ def _window(
     values, rests = objective.values(rows), objective.gradients(rows)
     if stepper.rule.decays_weights:
         for index in range(len(rows)):
-            step, schedules = whole.step - len(rows) + 1 + index, tuple(track.schedules[len(track.positions) - len(rows) + index])
+            step, schedules = (
+                whole.step - len(rows) + 1 + index,
+                tuple(track.schedules[len(track.positions) - len(rows) + index]),
+            )
             rests[index] = stepper.rest(stepper.numbers, float(step), rows[index], rests[index], schedules)
     if len(track.positions) > length + 1:
         highest = float(np.max(objective.values(track.positions[: -length - 1])))

@@ -1,4 +1,4 @@
-"""Text such as ``heavy-ball:momentum=0.9``, ``SGD(lr=0.1)``, ``x^4 - 3x^2``, ``file.py:Name`` -> rules and objectives."""
+"""Text such as ``heavy-ball:momentum=0.9``, ``x^4 - 3x^2``, ``file.py:Name`` <-> rules, schedules and objectives."""
 
 from __future__ import annotations
 

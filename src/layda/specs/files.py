@@ -87,13 +87,14 @@ def _loaded(source: Path) -> ModuleType:
     label = _LABEL + hashlib.sha256(str(source.resolve()).encode() + b"\0" + text).hexdigest()[:16]
     if label in sys.modules:
         return sys.modules[label]
-    spec = importlib.util.spec_from_file_location(label, source, loader=_Fresh(label, str(source)))
-    assert spec is not None
-    assert spec.loader is not None
+    loader = _Fresh(label, str(source))
+    spec = importlib.util.spec_from_file_location(label, source, loader=loader)
+    if spec is None:
+        raise FileError(f"the Python file {source} cannot be read; check that its name ends in .py")
     module = importlib.util.module_from_spec(spec)
     sys.modules[label] = module  # dataclasses look their module up here while the class is made
     try:
-        spec.loader.exec_module(module)
+        loader.exec_module(module)
     except (Exception, SystemExit) as error:
         sys.modules.pop(label, None)
         raise SpecError(

@@ -45,13 +45,14 @@ def to_objective(spec: str | Objective | Callable[..., Any], **data_options: Any
     options = {key: value for key, value in data_options.items() if value is not None}
     if isinstance(spec, str):
         return _from_text(spec.strip(), options)
-    if isinstance(spec, Objective):
-        _refuse_options(options, f"the objective {spec.name}")
-        return spec
-    if callable(spec) and not isinstance(spec, type):
+    given: Any = spec  # whatever the annotation says
+    if isinstance(given, Objective):
+        _refuse_options(options, f"the objective {given.name}")
+        return given
+    if callable(given) and not isinstance(given, type):
         _refuse_options(options, "a Python function")
-        return _traced(spec, "the function", {})
-    kind = f"the class {spec.__name__}" if isinstance(spec, type) else f"of type {type(spec).__name__}"
+        return _traced(given, "the function")
+    kind = f"the class {given.__name__}" if isinstance(given, type) else f"of type {type(given).__name__}"
     raise SpecError(
         f"the objective is {kind}; allowed are a name, a formula, a table's path, a function of the coordinates and an "
         "Objective; give one of them"
@@ -187,13 +188,12 @@ def _from_file(path: str, name: str, rest: str) -> Objective:
             f"{where} is of type {type(found).__name__}; allowed are a function of the coordinates and an Objective; "
             "name one of them"
         )
-    dimension = _dimension(rest, name)
-    return _traced(found, where, {} if dimension is None else {"dimension": dimension})
+    return _traced(found, where, _dimension(rest, name))
 
 
-def _traced(function: Callable[..., Any], where: str, settings: dict[str, int]) -> Objective:
+def _traced(function: Callable[..., Any], where: str, dimension: int | None = None) -> Objective:
     try:
-        return from_function(function, **settings)
+        return from_function(function, dimension=dimension)
     except ValueError as error:
         if isinstance(error, SettingError):
             raise

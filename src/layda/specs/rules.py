@@ -1,4 +1,4 @@
-"""Text -> rule and back: ``heavy-ball:momentum=0.9,form=step``, ``HeavyBall(0.1)``, ``SGD(lr=0.1)``, ``file.py:MyRule``."""
+"""Text <-> rule: ``heavy-ball:momentum=0.9,form=step``, ``HeavyBall(0.1)``, ``SGD(lr=0.1)``, ``file.py:MyRule``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import inspect
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
-from typing import Any
+from typing import Any, TypeVar
 
 from layda.errors import SpecError, UnknownNameError, nearest
 from layda.rule import Rule
@@ -23,6 +23,7 @@ __all__ = ["rule_text", "to_rule"]
 
 # What `convert` makes of a rule under a schedule: nobody types them, but a saved rule is read back with them.
 _BRIDGES: tuple[type[Schedule], ...] = (_Rescaled, _Inner, _Averaged)
+_Made = TypeVar("_Made", Rule, Schedule)
 _CALL = re.compile(r"[\w.\- ]+\(")
 _HOUSE = re.compile(r"layda\.((rules|schedules)\.)?")
 
@@ -31,8 +32,8 @@ def to_rule(spec: str | Rule | type[Rule], *, files: bool = True) -> Rule:
     """The rule that a text (or a rule, or a rule's class) stands for.
 
     Args:
-        spec: ``name``, ``name:key=value,…``, ``Name(value, key=value)``, torch.optim's ``SGD(lr=0.1, momentum=0.9)``, or
-            ``file.py:MyRule[:key=value,…]``. Values are numbers, words, tuples, or schedules written as calls.
+        spec: ``name``, ``name:key=value,…``, ``Name(value, key=value)``, torch.optim's ``SGD(lr=0.1, momentum=0.9)``,
+            or ``file.py:MyRule[:key=value,…]``. Values are numbers, words, tuples, or schedules written as calls.
         files: whether ``file.py:MyRule`` is allowed.
 
     Raises:
@@ -76,9 +77,7 @@ def _from_call(call: Call) -> Rule:
     if is_torch_style(call):
         args = tuple(item.name if _is_parameters(item) else _setting(item) for item in call.args)
         return from_torch(Call(call.name, args, {key: _setting(value) for key, value in call.keywords.items()}))
-    found = _made(_lookup(call.name, ALL, "rule"), call.args, call.keywords)
-    assert isinstance(found, Rule)
-    return found
+    return _made(_lookup(call.name, ALL, "rule"), call.args, call.keywords)
 
 
 def _is_parameters(value: Any) -> bool:
@@ -92,9 +91,7 @@ def _from_file(path: str, name: str, options: str) -> Rule:
     if isinstance(found, Rule):
         _check_keys(type(found), keywords)
         return dataclasses.replace(found, **{key: _setting(value) for key, value in keywords.items()})
-    made = _made(_rule_class(found, f"{shown(path)}: {name}"), (), keywords)
-    assert isinstance(made, Rule)
-    return made
+    return _made(_rule_class(found, f"{shown(path)}: {name}"), (), keywords)
 
 
 def _rule_class(found: Any, where: str) -> type[Rule]:
@@ -112,12 +109,14 @@ def _rule_class(found: Any, where: str) -> type[Rule]:
     return found
 
 
-def _lookup(name: str, classes: Sequence[type[Any]], what: str) -> type[Any]:
+def _lookup(name: str, classes: Sequence[type[_Made]], what: str) -> type[_Made]:
     wanted = plain_name(_HOUSE.sub("", name, count=1))
-    for cls in (*classes, *(_BRIDGES if what == "schedule" else ())):
+    for cls in classes:
         if wanted in (plain_name(cls.__name__), plain_name(cls.name)):
             return cls
-    raise UnknownNameError(f"unknown {what} {shown(name)}; {nearest(name, [cls.name for cls in classes])}")
+    raise UnknownNameError(
+        f"unknown {what} {shown(name)}; {nearest(name, [cls.name for cls in classes if cls not in _BRIDGES])}"
+    )
 
 
 def _check_keys(cls: type[Any], keywords: Mapping[str, Any]) -> None:
@@ -127,7 +126,7 @@ def _check_keys(cls: type[Any], keywords: Mapping[str, Any]) -> None:
             raise UnknownNameError(f"{cls.__name__} has no setting {shown(key)}; {nearest(key, names)}")
 
 
-def _made(cls: type[Any], args: tuple[Any, ...], keywords: Mapping[str, Any]) -> Any:
+def _made(cls: type[_Made], args: tuple[Any, ...], keywords: Mapping[str, Any]) -> _Made:
     """A rule or schedule from values that were read; its own checks tell what is allowed."""
     order = [field.name for field in fields(cls) if not field.kw_only]
     if len(args) > len(order):
@@ -160,7 +159,7 @@ def _fitting(cls: type[Any], field: dataclasses.Field[Any], value: Any) -> Any:
 
 def _setting(value: Any) -> Any:
     if isinstance(value, Call):
-        return _made(_lookup(value.name, SCHEDULES, "schedule"), value.args, value.keywords)
+        return _made(_lookup(value.name, (*SCHEDULES, *_BRIDGES), "schedule"), value.args, value.keywords)
     if isinstance(value, tuple):
         return tuple(_setting(item) for item in value)
     return value

@@ -1,6 +1,6 @@
 """Optimizers written as torch.optim writes them: ``SGD(lr=0.1, momentum=0.9, nesterov=True)``.
 
-The defaults are those of PyTorch 2 (``torch.optim``); ``tests/specs/test_torch_style.py`` compares them with torch.
+The defaults are those of PyTorch 2 (``torch.optim``); ``tests/specs/test_rules.py`` compares steps with torch's.
 """
 
 from __future__ import annotations
@@ -89,8 +89,8 @@ def _sgd(options: dict[str, Any]) -> Rule:
     rate, momentum, decay = options["lr"], options["momentum"], options["weight_decay"]
     if not options["nesterov"]:
         if momentum == 0:
-            return GradientDescent(rate, weight_decay=decay)
-        return HeavyBall(rate, momentum, form="step", weight_decay=decay)
+            return GradientDescent(learning_rate=rate, weight_decay=decay)
+        return HeavyBall(learning_rate=rate, momentum=momentum, form="step", weight_decay=decay)
     if momentum == 0:
         raise SpecError("SGD: nesterov=True with momentum=0 is refused by torch too; write momentum=0.9, for example")
     if isinstance(rate, Schedule) or isinstance(momentum, Schedule):
@@ -99,17 +99,23 @@ def _sgd(options: dict[str, Any]) -> Rule:
             "SGD: nesterov=True takes the same steps as a rule here only while lr and momentum are numbers; received a "
             "schedule; write nesterov:learning_rate=… for Nesterov's rule under a schedule"
         )
-    return Nesterov(rate, momentum, weight_decay=decay)
+    return Nesterov(learning_rate=rate, momentum=momentum, weight_decay=decay)
 
 
 def _adam(name: str, options: dict[str, Any]) -> Rule:
-    betas, decay = options["betas"], options["weight_decay"]
+    betas = options["betas"]
     if not (isinstance(betas, tuple) and len(betas) == 2):
         raise SpecError(f"{name}: betas is {betas!r}; allowed are two numbers; write betas=(0.9, 0.999)")
-    rate, beta1, beta2, epsilon = options["lr"], betas[0], betas[1], options["eps"]
+    common = {
+        "learning_rate": options["lr"],
+        "beta1": betas[0],
+        "beta2": betas[1],
+        "epsilon": options["eps"],
+        "weight_decay": options["weight_decay"],
+    }
     if name == "AdamW":
-        return AdamW(rate, beta1, beta2, epsilon, weight_decay=decay)
+        return AdamW(**common)
     decoupled = options["decoupled_weight_decay"]
     if name == "Adam":
-        return Adam(rate, beta1, beta2, epsilon, weight_decay=decay, decoupled=decoupled)
-    return NAdam(rate, beta1, beta2, epsilon, options["momentum_decay"], weight_decay=decay, decoupled=decoupled)
+        return Adam(**common, decoupled=decoupled)
+    return NAdam(**common, momentum_decay=options["momentum_decay"], decoupled=decoupled)

@@ -75,7 +75,10 @@ def split_power_of_two(x: Any) -> tuple[Any, Any]:
 
 
 def log(x: Any) -> Any:
-    """The natural logarithm: log x = e·ln 2 + log(1 + f), s = f/(2 + f), log(1 + f) = f − f²/2 + s(f²/2 + R(s²))."""
+    """The natural logarithm, with x = 2^e·(1 + f) and s = f/(2 + f).
+
+    ln x = e·ln 2 + ln(1 + f);  ln(1 + f) = f − f²/2 + s(f²/2 + R(s²))
+    """
     usable = where(x > 0.0, where(x < INF, x, 1.0), 1.0)
     m, e = split_power_of_two(usable)
     f = m - 1.0
