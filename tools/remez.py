@@ -69,7 +69,7 @@ class Problem:
     def weight(self, z: Any) -> Any:
         """How an error of p at z counts in the relative error of f."""
         x = mpmath.sqrt(z) if self.step == 2 else z
-        return x**self.power / self.function(x) if x != 0 else mpmath.mpf(0 if self.power > self.first else 1)
+        return x**self.power / self.function(x) if abs(z) > mpmath.mpf(10) ** -30 else mpmath.mpf(0)
 
     def grid(self) -> list[Any]:
         """Points of z, dense at both ends."""

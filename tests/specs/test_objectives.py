@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -91,7 +92,7 @@ def test_a_classic_takes_a_dimension() -> None:
         ("x1", ("x1",)),
         ("f(y, x) = x - y", ("y", "x")),
         ("0.5x^2", ("x",)),
-        ("sin(x)*x.", ("x",)),
+        ("sin(x) * x - 1.5", ("x",)),
     ],
 )
 def test_a_formula_is_read(text: str, coordinates: tuple[str, ...]) -> None:
@@ -238,14 +239,18 @@ def test_functions_that_cannot_be_traced() -> None:
 def test_a_file_of_another_kind(tmp_path: Path) -> None:
     path = tmp_path / "wines.xlsx"
     path.write_bytes(b"")
-    assert (
-        refused(str(path), SpecError)
-        == (
-            f"'{path}' is a file of a kind that is not read; allowed are .csv, .tsv, .parquet, .pq and file.py:name; "
-            "convert it"
-        )
-        or len(str(path)) > 60
+    assert refused(str(path), SpecError) == (
+        f"{str(path)!r} is a file of a kind that is not read; allowed are .csv, .tsv, .parquet, .pq and file.py:name; "
+        "convert it"
     )
+
+
+def test_the_tables_settings_are_those_that_tables_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()  # the tables themselves, no stand-in
+    from layda.objectives.data import data_objective
+    from layda.specs.objectives import _TABLE_OPTIONS
+
+    assert set(inspect.signature(data_objective).parameters) == {"source", *_TABLE_OPTIONS}
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,10 @@ def race(
     decay: Annotated[
         float | None, typer.Option(help="δ: the learning rate is multiplied by it at every step, before the first.")
     ] = None,
-    steps: Annotated[int | None, typer.Option(help="The budget of each contestant; 1000 by default.")] = None,
+    steps: Annotated[
+        int | None,
+        typer.Option(help="The budget of each contestant; 1000 by default, 2000 for convex models on tables."),
+    ] = None,
     tolerance: Annotated[
         float | None, typer.Option(help="Settled: this share of the path's extent; 0 never stops early.")
     ] = None,

@@ -20,6 +20,7 @@ from layda.specs import to_objective, to_rule
 
 __all__ = ["Outcome", "Wishes", "run_race"]
 
+_STEPS_OF_MODELS = 2000
 _NEAR = 1.01  # "there" for a model: within a hundredth of the lowest loss
 
 
@@ -69,7 +70,8 @@ def run_race(wishes: Wishes) -> Outcome:
     start = resolve_start(objective, _numbers(wishes.start), wishes.seed)
     free = not wishes.rules and wishes.learning_rate is None
     plain = free and wishes.momentum is None and wishes.decay is None
-    steps = wishes.steps if wishes.steps is not None else STEPS
+    goal = _goal(objective)
+    steps = wishes.steps if wishes.steps is not None else STEPS if goal is None else _STEPS_OF_MODELS
     options: dict[str, Any] = {"start": start, "steps": steps, "seed": wishes.seed}
     if wishes.tolerance is not None:
         options["tolerance"] = wishes.tolerance
@@ -79,7 +81,6 @@ def run_race(wishes: Wishes) -> Outcome:
         return Outcome(run_all(objective, CONTESTANTS, **options), True, start, wishes.seed)
     contestants = [to_rule(text) for text in wishes.rules] or [GradientDescent(), HeavyBall(), Nesterov()]
     contestants = [_overridden(rule, wishes) for rule in contestants]
-    goal = _goal(objective)
     rates: tuple[float, ...] = ()
     if free and steps > 0:
         contestants, rates = _at_their_best(objective, contestants, start, steps, goal, wishes)

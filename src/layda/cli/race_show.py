@@ -72,7 +72,7 @@ def _settings(run: Trajectory) -> str:
     shown = []
     for name, value in run.rule.settings().items():
         text = _short(value)
-        shown.append(text if isinstance(value, str) else f"{_SYMBOLS.get(name, name)} {text}")
+        shown.append(text if isinstance(value, str) else f"{_SYMBOLS.get(name, name)}\u00a0{text}")
     return ", ".join(shown)
 
 
@@ -108,7 +108,7 @@ def _table(outcome: Outcome, width: int) -> Table:
     epochs = getattr(race.objective, "steps_per_epoch", 1) if race.objective.stochastic else 0
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("")
-    table.add_column("contestant" if labelled else "rule", overflow="fold")
+    table.add_column("contestant" if labelled else "rule", no_wrap=True)
     table.add_column("settings", overflow="fold")
     table.add_column("steps", justify="right")
     if epochs:

@@ -158,7 +158,7 @@ def _trajectory(
         verdict = judge(objective, rule, ending, estimate, steps=budget, tolerance=settings["tolerance"])
         rows = slice(None) if settings["record"] == "all" else slice(-1, None)
         positions = track.positions[rows]
-        values = objective.values(positions)
+        values = objective.values(positions) if track.values is None else track.values[rows]
         same = np.array_equal(estimate, positions[-1], equal_nan=True)
         value = float(values[-1]) if same else objective.value(estimate)
     return Trajectory(

@@ -78,9 +78,14 @@ def _evidence(objective: Objective, ending: Ending, steps: int, tolerance: float
             max(low - x, x - high, 0.0) / side for x, (low, high), side in zip(end, objective.box, sides, strict=True)
         ]
     displacement = float(moves[-1])
+    distance = float(distance_to_go(gradient, displacement, change))
+    if len(places) > 2 and not np.any(moves[-2:]) and 0.0 < gradient < np.inf and before > 0.0:
+        # The steps have become smaller than the spacing of floats, and the secant says nothing: ask the curvature.
+        distance = _distance_by_curvature(objective, ending, before)
     rested = gradient == 0.0 and displacement == 0.0
     if len(places) > 2 and ending.code != LOST:
         rested = rested or bool(settled(displacement, float(moves[-2]), gradient, change, extent, tolerance))
+        rested = rested or (displacement == 0.0 and float(moves[-2]) == 0.0 and distance <= tolerance * extent)
     window = ending.window
     quarters: dict[str, float] = {}
     for name in ("displacement", "distance", "high", "low"):
@@ -102,13 +107,24 @@ def _evidence(objective: Objective, ending: Ending, steps: int, tolerance: float
         rate=ending.rate,
         largest_rate=ending.largest_rate,
         gradient=gradient,
-        distance=float(distance_to_go(gradient, displacement, change)),
+        distance=distance,
         **quarters,
         turns=float(window.turns) if window else 0.0,
         window=float(window.length) if window else 0.0,
         steps=float(max(steps, 1)),
         tolerance=tolerance,
     )
+
+
+def _distance_by_curvature(objective: Objective, ending: Ending, extent: float) -> float:
+    """|g| over the curvature along g, by a difference of gradients; infinite where the ground bends down."""
+    place, rest = ending.tail.positions[-1], ending.tail.rests[-1]
+    direction = rest / np.linalg.norm(rest)
+    size = 1e-6 * extent
+    with np.errstate(all="ignore"):
+        change = objective.value_and_gradient(place + size * direction)[1] - ending.gradient
+        curvature = float(direction @ change) / size
+    return float(np.linalg.norm(rest)) / curvature if curvature > 0.0 else np.inf
 
 
 def _where_undefined(objective: Objective, ending: Ending) -> dict[str, Any]:

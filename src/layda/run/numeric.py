@@ -48,10 +48,10 @@ def run_numeric(
     value, slope = objective.value_and_gradient(position)
     whole = [_rest(stepper, 0, position, slope, state)]
     for t in range(steps + 1):
-        recorder.write(t, position, state)
         if not objective.stochastic and t:
             value, slope = objective.value_and_gradient(position)
             whole = [*whole[-1:], _rest(stepper, t, position, slope, state)]
+        recorder.write(t, position, state, value)
         if not (np.isfinite(value) and np.all(np.isfinite(slope)) and objective.is_defined(position)):
             code = LOST
             break
@@ -74,7 +74,7 @@ def run_numeric(
             places = [*places[-2:], position]
             value, slope = np.nan, np.full(len(position), np.nan)
             whole = [*whole[-1:], slope]
-            recorder.write(t + 1, position, state)
+            recorder.write(t + 1, position, state, np.nan)
             code, t = LOST, t + 1
             break
         rate = _rate(stepper, t + 1, state)
@@ -89,7 +89,7 @@ def run_numeric(
                 steps = t + 1
     if objective.stochastic and code == SPENT:
         value, slope, whole = _of_the_whole(objective, stepper, t, places, state)
-    track = recorder.track(t)
+    track = recorder.track(t, with_values=not objective.stochastic)
     window, highest = _window(objective, stepper, track, t, code, top)
     return Ending(
         code=code,
@@ -169,29 +169,30 @@ class _Recorder:
     def __init__(self, stepper: Stepper, steps: int, keep: bool) -> None:
         self._stepper = stepper
         self._first = 0 if keep else steps - window_length(steps)
-        self._rows: list[tuple[Array, State]] = []
-        self._last: tuple[Array, State] | None = None
+        self._rows: list[tuple[Array, State, float]] = []
+        self._last: tuple[Array, State, float] | None = None
 
-    def write(self, t: int, position: Array, state: State) -> None:
+    def write(self, t: int, position: Array, state: State, value: float) -> None:
         """Note one step."""
-        self._last = (position, state)
+        self._last = (position, state, float(value))
         if t >= self._first:
-            self._rows.append((position, state))
+            self._rows.append(self._last)
 
-    def track(self, step: int) -> Track:
+    def track(self, step: int, with_values: bool) -> Track:
         """Everything noted, as arrays."""
         assert self._last is not None
         rows = self._rows or [self._last]
         return Track(
-            positions=np.array([position for position, _ in rows]),
+            positions=np.array([position for position, _, _ in rows]),
             slots={
-                slot.name: np.array([np.broadcast_to(state.slots[j], rows[0][0].shape) for _, state in rows])
+                slot.name: np.array([np.broadcast_to(state.slots[j], rows[0][0].shape) for _, state, _ in rows])
                 for j, slot in enumerate(self._stepper.slots)
             },
             shared={
-                slot.name: np.array([float(state.shared[j]) for _, state in rows])
+                slot.name: np.array([float(state.shared[j]) for _, state, _ in rows])
                 for j, slot in enumerate(self._stepper.shared)
             },
-            schedules=np.array([state.schedules for _, state in rows], dtype=np.float64).reshape(len(rows), -1),
+            schedules=np.array([state.schedules for _, state, _ in rows], dtype=np.float64).reshape(len(rows), -1),
             first=step - len(rows) + 1,
+            values=np.array([value for _, _, value in rows]) if with_values else None,
         )

@@ -22,6 +22,7 @@ class Track:
         positions: (rows, dimension).
         slots: slot name -> (rows, dimension). shared: slot name -> (rows,). schedules: (rows, numbers carried).
         first: the step of the first row.
+        values: f at each row, where the engine had it anyway.
     """
 
     positions: Array
@@ -29,6 +30,7 @@ class Track:
     shared: dict[str, Array]
     schedules: Array
     first: int = 0
+    values: Array | None = None
 
 
 @dataclass(frozen=True)

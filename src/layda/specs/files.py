@@ -55,13 +55,13 @@ def from_file(path: str, name: str) -> Any:
     except (OSError, ValueError, RuntimeError):  # a name that no file can have; ~ of a stranger
         found = False
     if not found:
-        raise FileError(f"the Python file {shown(path)} does not exist; check its name and folder")
+        raise FileError(f"the Python file {path!r} does not exist; check its name and folder")
     module = _loaded(source)
     if not hasattr(module, name):
         own = [word for word, value in vars(module).items() if getattr(value, "__module__", None) == module.__name__]
         known = [word for word in own if not word.startswith("_")]
         hint = nearest(name, known) if known else "it defines no function and no class"
-        raise UnknownNameError(f"{shown(path)} has no {shown(name)}; {hint}; write file.py:Name")
+        raise UnknownNameError(f"{path!r} has no {shown(name)}; {hint}; write file.py:Name")
     return getattr(module, name)
 
 

@@ -125,7 +125,7 @@ def _table(head: str, rest: str, options: dict[str, Any]) -> Objective | None:
         is_file = False
     if is_file:
         raise SpecError(
-            f"{shown(head)} is a file of a kind that is not read; allowed are .csv, .tsv, .parquet, .pq and "
+            f"{head!r} is a file of a kind that is not read; allowed are .csv, .tsv, .parquet, .pq and "
             "file.py:name; convert it"
         )
     return None
@@ -176,7 +176,7 @@ def _table_options(text: str, options: dict[str, Any], owner: str) -> dict[str, 
 
 def _from_file(path: str, name: str, rest: str) -> Objective:
     found = from_file(path, name)
-    where = f"{shown(path)}: {name}"
+    where = f"{path!r}: {name}"
     if isinstance(found, Objective):
         if rest:
             raise SettingError(

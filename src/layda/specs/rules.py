@@ -91,7 +91,7 @@ def _from_file(path: str, name: str, options: str) -> Rule:
     if isinstance(found, Rule):
         _check_keys(type(found), keywords)
         return dataclasses.replace(found, **{key: _setting(value) for key, value in keywords.items()})
-    return _made(_rule_class(found, f"{shown(path)}: {name}"), (), keywords)
+    return _made(_rule_class(found, f"{path!r}: {name}"), (), keywords)
 
 
 def _rule_class(found: Any, where: str) -> type[Rule]:
@@ -169,7 +169,8 @@ def rule_text(rule: Rule) -> str:
     """Text that :func:`to_rule` reads back to an equal rule.
 
     Raises:
-        SpecError: a rule or schedule that no text can name, because it is neither layda's nor from a ``file.py:Name``.
+        SpecError: a rule or schedule that no text can name, because it is neither layda's nor from a ``file.py:Name``;
+            one whose text would be longer than what is read.
 
     >>> from layda.rules import HeavyBall
     >>> rule_text(HeavyBall(0.1))
@@ -182,7 +183,9 @@ def rule_text(rule: Rule) -> str:
             found[field.name] = getattr(rule, field.name)
     settings = [f"{name}={_text(value)}" for name, value in found.items()]
     if cls in ALL:
-        return f"{cls.__name__}({', '.join(settings)})"
+        text = f"{cls.__name__}({', '.join(settings)})"
+        read_call(text)  # hundreds of momenta make a text that is too long to be read back: said now, not then
+        return text
     path = file_of(cls)
     if path is None:
         raise SpecError(

@@ -19,7 +19,7 @@ __all__ = ["Call", "check_length", "plain_name", "read_call", "read_value", "sho
 _LONGEST = 2000
 _MOST_BRACKETS = 20
 _DEEPEST = 60
-_MOST_NODES = 1000
+_MOST_NODES = 400
 _MOST_DIGITS = 40
 _LARGEST = 1e300
 _WORDS = {"true": True, "false": False, "none": None, "inf": math.inf, "nan": math.nan}
@@ -150,7 +150,9 @@ def _call(node: ast.expr, text: str) -> Call:
     for keyword in call.keywords:
         if keyword.arg is None:
             raise SpecError(f"{shown(text)}: ** is not allowed; write key=value for each setting")
-        keywords[keyword.arg] = _value(keyword.value, text)  # Python's parser has refused repeated keywords
+        if keyword.arg in keywords:
+            raise SpecError(f"{shown(text)}: {keyword.arg} is given twice; give it once")
+        keywords[keyword.arg] = _value(keyword.value, text)
     return Call(name, tuple(_value(item, text) for item in call.args), keywords)
 
 

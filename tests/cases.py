@@ -1,0 +1,24 @@
+"""The lists that tests run over. A new rule, objective or backend is covered the day it is added to its own list."""
+
+from __future__ import annotations
+
+from layda.objectives import CLASSICS, classic
+from layda.rule import Rule
+from layda.rules import ALL, HeavyBall
+from layda.schedules import ExponentialDecay, ODonoghueCandesMomentum, SutskeverMomentum
+
+__all__ = ["BACKENDS", "RULES", "SMALL_CLASSICS", "classic"]
+
+BACKENDS = ("readable", "python", "numpy", "numba")
+"""Everything that runs a loop; "readable" is the twin that the others are held against."""
+
+RULES: tuple[Rule, ...] = (
+    *(rule() for rule in ALL),
+    HeavyBall(form="step"),
+    HeavyBall(form="average"),
+    HeavyBall(ExponentialDecay(0.5, 0.98), SutskeverMomentum(0.95, 25), weight_decay=0.01),
+    HeavyBall(0.001, ODonoghueCandesMomentum(0.01), weight_decay=0.1, decoupled=True),
+)
+"""Every rule with its usual settings, the forms of the heavy ball, schedules and both kinds of weight decay."""
+
+SMALL_CLASSICS = tuple(name for name in CLASSICS if classic(name).dimension <= 2)
