@@ -259,11 +259,11 @@ class Stepper:
 
         >>> from layda.rules import GradientDescent
         >>> print(Stepper(GradientDescent(0.1)).program())
-        v0 = position
-        v1 = learning_rate
+        v0 = learning_rate
+        v1 = position
         v2 = gradient
-        v3 = mul(v1, v2)
-        v4 = sub(v0, v3)
+        v3 = mul(v0, v2)
+        v4 = sub(v1, v3)
         position: v4
         """
         graph = Graph()

@@ -132,7 +132,7 @@ def numbers_of(owner: Any, prefix: str = "") -> dict[str, float]:
 
     >>> from layda.rules import AggregatedMomentum
     >>> numbers_of(AggregatedMomentum(0.1, (0.0, 0.9)))
-    {'learning_rate': 0.1, 'momenta.0': 0.0, 'momenta.1': 0.9, 'weight_decay': 0.0}
+    {'weight_decay': 0.0, 'learning_rate': 0.1, 'momenta.0': 0.0, 'momenta.1': 0.9}
     """
     found: dict[str, float] = {}
     for field in dataclasses.fields(owner):

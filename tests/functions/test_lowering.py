@@ -119,7 +119,9 @@ def points(name: str, count: int, seed: int = 0) -> tuple[Array, ...]:
 # --- errors -----------------------------------------------------------------------------------------------------------
 
 _CLIPPED = {"exp": 800.0, "sinh": 800.0, "cosh": 800.0, "tanh": 100.0}  # beyond, the rounded result no longer changes
-_EXACT: dict[str, Callable[..., Any]] = {name: getattr(mpmath, name) for name in MAX_ULP if name not in ("arctan", "power")}
+_EXACT: dict[str, Callable[..., Any]] = {
+    name: getattr(mpmath, name) for name in MAX_ULP if name not in ("arctan", "power")
+}
 _EXACT |= {"arctan": mpmath.atan, "power": lambda x, y: x**y}
 
 
@@ -208,7 +210,22 @@ SPECIAL = {
 for _name in TRIGONOMETRIC:
     SPECIAL[_name] += [(1e8, None), (-1e8, None), (100000000.00000001, NAN), (INF, NAN), (-INF, NAN), (LARGEST, NAN),
                        (NAN, NAN)]  # fmt: skip
-EDGES = [0.0, 1.0, SMALLEST, 0.5, 2.0, 3.0, 2.5, 1e300, LARGEST, INF, 1.0 + 2.0**-52, 1.0 - 2.0**-53, 2.0**53, 2.0**53 - 1]
+EDGES = [
+    0.0,
+    1.0,
+    SMALLEST,
+    0.5,
+    2.0,
+    3.0,
+    2.5,
+    1e300,
+    LARGEST,
+    INF,
+    1.0 + 2.0**-52,
+    1.0 - 2.0**-53,
+    2.0**53,
+    2.0**53 - 1,
+]
 
 
 @pytest.mark.parametrize("name", sorted(SPECIAL))

@@ -116,7 +116,7 @@ def _within(part: Printed, level: int) -> str:
 
 
 def _number(value: float) -> Printed:
-    return repr(value), ATOM, lambda at: value
+    return repr(value), ATOM, lambda at: float(value)
 
 
 def _coordinate(name: str) -> Printed:

@@ -17,7 +17,6 @@ RATES = [
     ExponentialDecay(0.002, 0.99),
     StepDecay(0.002, 0.5, 50),
     CosineDecay(0.002, 500, 1e-4),
-    Warmup(20, 0.002),
 ]
 
 

@@ -9,11 +9,13 @@ from __future__ import annotations
 from layda.errors import FormulaError
 from layda.objective import BlackBox, Minimum, Objective, TracedObjective, black_box, from_function
 from layda.objectives.classics import CLASSICS, classic
+from layda.objectives.data import data_objective
 from layda.objectives.formula import parse
 from layda.program import trace
 
 __all__ = [
-    "CLASSICS", "BlackBox", "Minimum", "Objective", "TracedObjective", "black_box", "classic", "formula",
+    "CLASSICS", "BlackBox", "Minimum", "Objective", "TracedObjective", "black_box", "classic",
+    "data_objective", "formula",
     "from_function", "get",
 ]  # fmt: skip
 

@@ -29,7 +29,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from layda import functions
+import layda.functions as functions
 from layda.errors import FormulaError, SettingError
 from layda.objectives.formula_names import (
     CONSTANTS,

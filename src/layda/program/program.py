@@ -167,7 +167,7 @@ class Program:
 
         >>> from layda.program import trace
         >>> trace(lambda x: 2 * x).to_json()["nodes"]
-        [['const', 2.0], ['input', 'x'], ['mul', 0, 1]]
+        [['input', 'x'], ['const', 2.0], ['mul', 1, 0]]
         """
         lines: list[list[Any]] = []
         for node in self.nodes:

@@ -12,6 +12,7 @@ import json
 import os
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from layda.errors import FileError
+from layda.errors import FileError, LaydaError
 from layda.run.race import Race
 from layda.run.records import from_record, objective_from_record, objective_record, to_record
 from layda.run.result import Trajectory
@@ -29,6 +30,11 @@ __all__ = ["load", "save", "whole_file"]
 _FORMAT = "layda result"
 _VERSION = 1
 _HEADER = "header.json"
+_DAMAGE = (
+    zipfile.BadZipFile, zlib.error, KeyError, ValueError, TypeError, IndexError, EOFError, OSError, RuntimeError,
+)  # fmt: skip
+"""What a damaged archive raises while it is read: zipfile alone has five ways of saying so."""
+
 _LARGEST_HEADER = 64 * 2**20
 
 
@@ -155,16 +161,7 @@ def load(path: str | os.PathLike[str]) -> Trajectory | Race:
         found = _rebuilt(header, arrays)
     except FileError:
         raise
-    except (
-        zipfile.BadZipFile,
-        KeyError,
-        ValueError,
-        TypeError,
-        IndexError,
-        EOFError,
-        OSError,
-        AssertionError,
-    ) as error:
+    except (*_DAMAGE, LaydaError) as error:
         raise FileError(
             f"{source} is not a whole result file of layda ({type(error).__name__}: {error}); save it again"
         ) from None

@@ -52,7 +52,7 @@ def known_minima(objective: Objective) -> KnownMinima:
 
     >>> import layda
     >>> known_minima(layda.objectives.get("x^4 - 2x^2 + x/4")).minima[0].position[0].__round__(6)
-    -1.030069
+    -1.029896
     """
     if objective.minima is not None:
         return KnownMinima(tuple(sorted(objective.minima, key=lambda minimum: minimum.value)))

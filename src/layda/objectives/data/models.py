@@ -116,7 +116,8 @@ def _above_a_half(scores: Array) -> Array:
 
 
 def _likeliest(scores: Array) -> Array:
-    return np.argmax(scores, axis=1).astype(np.float64)
+    found: Array = np.argmax(scores, axis=1).astype(np.float64)
+    return found
 
 
 LOSSES: dict[str, Loss] = {
