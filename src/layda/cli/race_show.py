@@ -106,21 +106,23 @@ def _table(outcome: Outcome, width: int) -> Table:
     reports = [run.report() for run in race.runs]
     held_out = next((name for name in (reports[0] or {}) if name.startswith("held-out") and "loss" not in name), None)
     epochs = getattr(race.objective, "steps_per_epoch", 1) if race.objective.stochastic else 0
+    wide = width >= _NARROW
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("")
     table.add_column("contestant" if labelled else "rule", no_wrap=True)
-    table.add_column("settings", overflow="fold")
+    table.add_column("settings", min_width=13)
     table.add_column("steps", justify="right")
     if epochs:
         table.add_column("epochs", justify="right")
     if with_goal:
-        table.add_column("to 1.01 f*", justify="right")
+        table.add_column("to 1%", justify="right", no_wrap=True)
     table.add_column("f", justify="right", no_wrap=True)
     if held_out:
-        table.add_column(held_out, justify="right")
-    table.add_column("verdict", no_wrap=True)
-    wide = width >= _NARROW
-    table.add_column("loss", no_wrap=True)
+        table.add_column("held out" if not wide else held_out, justify="right", no_wrap=True)
+    table.add_column("verdict", no_wrap=True, min_width=10)
+    drawn = wide or not (with_goal or held_out)
+    if drawn:
+        table.add_column("loss", no_wrap=True)
     for index, run in enumerate(race.runs):
         kind = run.verdict.kind
         cells: list[Any] = [
@@ -139,7 +141,8 @@ def _table(outcome: Outcome, width: int) -> Table:
         if held_out:
             cells.append(f"{reports[index].get(held_out, float('nan')):.3f}")
         cells.append(Text(kind, style=_COLOURS[kind]))
-        cells.append(sparkline(_heights(run), 12 if wide else 8))
+        if drawn:
+            cells.append(sparkline(_heights(run), 12 if wide else 8))
         table.add_row(*cells)
     return table
 
@@ -168,7 +171,7 @@ def _notes(screen: Console, outcome: Outcome) -> None:
         first, rest = counts[0], [count for count in counts[1:] if count]
         if first and rest and race.runs[0].rule.name == "gradient-descent":
             screen.print(
-                f"To within 1% of the lowest loss: {first} steps of plain descent, {min(rest)} with momentum: "
+                f"To 1% above the lowest loss: {first} steps of plain descent, {min(rest)} with momentum: "
                 f"{first / min(rest):.1f} times fewer."
             )
     searched = [run.verdict.evidence.get("minima_known", "") for run in race.runs]

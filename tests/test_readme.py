@@ -1,0 +1,72 @@
+"""The README is true: its commands and its Python run, and say what it says they say."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+import shlex
+import shutil
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from layda.cli import main
+from layda.measures import VERDICTS
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
+
+
+COMMANDS = [line.split("  #")[0].strip() for line in "".join(blocks("sh")).splitlines() if line.strip()]
+
+
+def test_there_are_commands_and_code() -> None:
+    assert len(COMMANDS) >= 8
+    assert len(blocks("python")) >= 3
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_command(command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(ROOT / "examples", tmp_path / "examples")
+    monkeypatch.chdir(tmp_path)
+    words = shlex.split(command)
+    assert words[0] == "layda"
+    assert main(words[1:]) == 0
+    for path in [after for before, after in pairwise(words) if before == "--save"]:
+        assert (tmp_path / path).stat().st_size > 0
+
+
+@pytest.mark.parametrize("code", blocks("python"), ids=range(len(blocks("python"))))
+def test_code(code: str) -> None:
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(compile(code, "README.md", "exec"), {"__name__": "__main__"})  # noqa: S102 - our own text
+    wanted = [
+        comment.split("# ", 1)[1] for comment in code.splitlines() if comment.startswith("print(") and "# " in comment
+    ]
+    lines = printed.getvalue().splitlines()
+    assert len(lines) == len(wanted)
+    for line, comment in zip(lines, wanted, strict=True):
+        assert re.fullmatch(re.escape(comment).replace("…", ".*"), line), line
+
+
+def test_the_sentences_shown_are_those_of_the_race(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["race"])
+    said = " ".join(capsys.readouterr().out.split())
+    for line in "".join(blocks("text")).splitlines():
+        assert " ".join(line.split()) in said
+
+
+def test_every_verdict_is_explained() -> None:
+    assert re.findall(r"^\| `(\w+)` \|", README, flags=re.MULTILINE) == list(VERDICTS)
+
+
+def test_every_path_that_is_named_exists() -> None:
+    for path in re.findall(r"\]\(([\w./]+)\)", README):
+        assert (ROOT / path).exists(), path
