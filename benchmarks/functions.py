@@ -1,7 +1,7 @@
-"""The lowered functions: operations, error, and speed beside the library's own. Run: python benchmarks/functions.py
+"""The lowered functions: operations, error, and speed beside the library's own; python benchmarks/functions.py.
 
-The lowered form is compiled by Numba as a loop over blocks of lanes, as the fast backend would; "libm" is the same loop
-around Numba's math function, "NumPy" the ufunc. All run in this process, in turn, and the best of several rounds counts.
+The lowered form is compiled by Numba as a loop over blocks of lanes, as the fast backend would;
+"libm" is the same loop around Numba's math function, "NumPy" the ufunc. All run in this process, in turn, and the best of several rounds counts.
 Numba's results are also compared with NumPy's evaluation of the same program: they must agree bit for bit.
 """
 
@@ -92,7 +92,8 @@ def main() -> None:
         at, out = _ordinary(name), np.empty((BLOCKS, LANES))
         jobs = [lambda: loop(*at, out), lambda: library(*at, out), lambda: getattr(np, name)(*at, out=out)]  # noqa: B023
         lowered, libm, numpy = (rate / 1e6 for rate in _rates(jobs, BLOCKS * LANES))
-        text = f"{name:8}{program.operation_count:6}{worst:10.3f}{MAX_ULP[name]:9.2f}{lowered:12.1f}{libm:10.1f}{numpy:12.1f}"
+        speeds = f"{lowered:12.1f}{libm:10.1f}{numpy:12.1f}"
+        text = f"{name:8}{program.operation_count:6}{worst:10.3f}{MAX_ULP[name]:9.2f}{speeds}"
         print(text + (f"   ({count} points)" if same else "   DIFFERENT BITS from NumPy"), flush=True)
         if worst > MAX_ULP[name] or not same:
             sys.exit(1)

@@ -35,9 +35,7 @@ def main() -> None:
         rates = rate_grid(objective)
         if wide:
             rates = (*rates, *(rates[-1] * 2.0**power for power in range(1, 6)))
-        print(
-            f"{name}: f* = {objective.reference_value():.6f}, rates {rates[0]:.4g} … {rates[-1]:.4g}, {budget} steps at most"
-        )
+        print(f"{name}: f* = {goal / 1.01:.6f}, rates {rates[0]:.4g} … {rates[-1]:.4g}, {budget} steps at most")
         found = {}
         plain = replace(objective, convex=True)
         for rule in (GradientDescent(), HeavyBall(), Nesterov()):

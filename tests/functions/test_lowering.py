@@ -94,7 +94,8 @@ def _pairs(random: np.random.Generator, count: int) -> tuple[Array, Array]:
     near_one[near_one == 1.0] = 1.0 + 2.0**-52
     ends = random.choice([709.78, -708.4, -744.5, -745.1], part) + random.uniform(-1, 1, part)
     whole = random.integers(-40, 41, part).astype(np.float64)
-    x = np.concatenate([bases, near_one, 10.0 ** random.uniform(-300, 300, part), -(10.0 ** random.uniform(-8, 8, part)),
+    x = np.concatenate([bases, near_one, 10.0 ** random.uniform(-300, 300, part),
+                        -(10.0 ** random.uniform(-8, 8, part)),
                         _any_float(random, part)])  # fmt: skip
     y = np.concatenate([
         logs / np.log(bases), random.uniform(-746, 711, part) / np.log(near_one), ends / np.log(x[3 * part : 4 * part]),

@@ -47,7 +47,7 @@ def show(outcome: Outcome, files: Sequence[Path]) -> None:
         for line in text_picture(objective, balls, min(screen.width, 90)):
             screen.print(line, no_wrap=True, overflow="crop")
     for index, run in enumerate(race.runs):
-        _say(screen, f"{letters[index % 26]}  {describe(run)}", _COLOURS[run.verdict.kind])
+        _say(screen, f"{letters[index % 26]}  {describe(run, notes=False)}", _COLOURS[run.verdict.kind])
     _notes(screen, outcome)
     for path in files:
         screen.print(f"wrote {path}")
@@ -71,6 +71,8 @@ def _place(numbers: Sequence[float]) -> str:
 def _settings(run: Trajectory) -> str:
     shown = []
     for name, value in run.rule.settings().items():
+        if value == "velocity":  # the usual form of the heavy ball
+            continue
         text = _short(value)
         shown.append(text if isinstance(value, str) else f"{_SYMBOLS.get(name, name)}\u00a0{text}")
     return ", ".join(shown)
@@ -103,24 +105,24 @@ def _table(outcome: Outcome, width: int) -> Table:
     race = outcome.race
     labelled = outcome.lecture
     with_goal = outcome.goal is not None
-    reports = [run.report() for run in race.runs]
-    held_out = next((name for name in (reports[0] or {}) if name.startswith("held-out") and "loss" not in name), None)
+    held_out = held_out_name(outcome)
+    reports = [run.report() for run in race.runs] if held_out else []
     epochs = getattr(race.objective, "steps_per_epoch", 1) if race.objective.stochastic else 0
     wide = width >= _NARROW
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("")
     table.add_column("contestant" if labelled else "rule", no_wrap=True)
-    table.add_column("settings", min_width=13)
-    table.add_column("steps", justify="right")
+    table.add_column("settings", min_width=11)
+    table.add_column("steps", justify="right", no_wrap=True)
     if epochs:
-        table.add_column("epochs", justify="right")
+        table.add_column("epochs", justify="right", no_wrap=True, min_width=6)
     if with_goal:
         table.add_column("to 1%", justify="right", no_wrap=True)
     table.add_column("f", justify="right", no_wrap=True)
     if held_out:
-        table.add_column("held out" if not wide else held_out, justify="right", no_wrap=True)
+        table.add_column("held out", justify="right", no_wrap=True)
     table.add_column("verdict", no_wrap=True, min_width=10)
-    drawn = wide or not (with_goal or held_out)
+    drawn = wide or not (with_goal or held_out or epochs)
     if drawn:
         table.add_column("loss", no_wrap=True)
     for index, run in enumerate(race.runs):
@@ -139,12 +141,19 @@ def _table(outcome: Outcome, width: int) -> Table:
             cells.append("—" if reached is None else str(reached))
         cells.append(f"{run.value:.5g}")
         if held_out:
-            cells.append(f"{reports[index].get(held_out, float('nan')):.3f}")
+            cells.append(f"{reports[index][f'held-out {held_out}']:.3f}")
         cells.append(Text(kind, style=_COLOURS[kind]))
         if drawn:
             cells.append(sparkline(_heights(run), 12 if wide else 8))
         table.add_row(*cells)
     return table
+
+
+def held_out_name(outcome: Outcome) -> str | None:
+    """What is measured on the held-out rows of a table: accuracy or R²."""
+    names = outcome.race.runs[0].report()
+    found = [name for name in names if name.startswith("held-out") and "loss" not in name]
+    return found[0].removeprefix("held-out ") if found else None
 
 
 def _heights(run: Trajectory) -> Any:
@@ -161,6 +170,11 @@ def _heights(run: Trajectory) -> Any:
 
 def _notes(screen: Console, outcome: Outcome) -> None:
     race = outcome.race
+    notes = dict.fromkeys(note for run in race.runs for note in run.verdict.notes)
+    for note in notes:
+        screen.print(f"{note[:1].upper()}{note[1:]}.")
+    if held_out_name(outcome):
+        screen.print(f"Held out: {held_out_name(outcome)} on rows that took no part in the descent.")
     if outcome.rates:
         screen.print(
             f"Each rule has its best learning rate of nine from {outcome.rates[0]:.3g} to {outcome.rates[-1]:.3g}; "
@@ -170,9 +184,10 @@ def _notes(screen: Console, outcome: Outcome) -> None:
         counts = [steps_to(run.values, outcome.goal) for run in race.runs]
         first, rest = counts[0], [count for count in counts[1:] if count]
         if first and rest and race.runs[0].rule.name == "gradient-descent":
+            ratio = first / min(rest)
+            fewer = f": {ratio:.1f} times fewer" if ratio > 1.05 else ""
             screen.print(
-                f"To 1% above the lowest loss: {first} steps of plain descent, {min(rest)} with momentum: "
-                f"{first / min(rest):.1f} times fewer."
+                f"To 1% above the lowest loss: {first} steps of plain descent, {min(rest)} with momentum{fewer}."
             )
     searched = [run.verdict.evidence.get("minima_known", "") for run in race.runs]
     found = next((text for text in searched if "search" in str(text)), None)

@@ -25,14 +25,18 @@ SHORT: dict[str, str] = {
 """Verdict -> what it means, in a few words."""
 
 
-def describe(run: Trajectory) -> str:
+def describe(run: Trajectory, *, notes: bool = True) -> str:
     """One run in one sentence, with the numbers that matter, and a second one for settings at their limits.
+
+    Args:
+        run: the run.
+        notes: whether to add what holds for the objective as a whole (mini-batches, finite differences).
 
     >>> import layda
     >>> describe(layda.descend("x^2", "gradient-descent:learning_rate=0.25", start=1.0))
     'settled after 30 steps at a minimum; no better one is known'
     """
-    return ". ".join([_SENTENCES[run.verdict.kind](run), *remarks(run), *run.verdict.notes])
+    return ". ".join([_SENTENCES[run.verdict.kind](run), *remarks(run), *(run.verdict.notes if notes else ())])
 
 
 def _number(value: Any) -> str:
@@ -77,6 +81,8 @@ def _frozen(run: Trajectory) -> str:
 
 
 def _cycling(run: Trajectory) -> str:
+    if run.objective.stochastic:
+        return "gets no lower: every step sees another mini-batch, and their noise keeps it moving (a noise floor)"
     period = run.verdict.evidence.get("period", 0)
     if period > 1:
         return f"goes round with period {period} without getting lower"

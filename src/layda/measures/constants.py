@@ -20,6 +20,8 @@ CONSTANTS: dict[str, tuple[float, str]] = {
     "vanished": (2.0**-10, "frozen: the learning rate at the end, as a share of its largest value, is at most this"),
     "no_progress": (0.99, "cycling: the second half's largest displacement is at least this share of the first half's"),
     "no_descent": (0.01, "cycling: f's largest value falls by less than this share of its range between the halves"),
+    "noise_progress": (0.5, "… with mini-batches, whose displacements scatter: at least this share"),
+    "noise_descent": (0.25, "… and f's smallest value falls by less than this share of the first half's range"),
     "turns": (4.0, "cycling: the displacement of some coordinate changes its sign at least so often in the window"),
     "budgets": (10.0, "crawling: more than so many further budgets are needed at the window's rate; else unfinished"),
     "gap": (

@@ -51,6 +51,7 @@ class Evidence:
         high_1 … 4: the largest f of each quarter. low_1 … 4: the smallest.
         turns: sign changes of displacements in the window. window: its length in steps.
         steps: the budget. tolerance: that of the stopping test.
+        noisy: every step sees another gradient (mini-batches).
     """
 
     left_domain: float
@@ -87,6 +88,7 @@ class Evidence:
     window: float
     steps: float
     tolerance: float
+    noisy: float
 
 
 def _judge(*numbers: Any) -> dict[str, Any]:
@@ -149,17 +151,23 @@ def _frozen(e: Any, early: Any, late: Any) -> Any:
 
 
 def _cycling(e: Any, early: Any, late: Any) -> Any:
-    """Bounded and turning; displacements do not shrink and f does not fall from one half to the other."""
+    """Bounded and turning; displacements do not shrink and f does not fall from one half to the other.
+
+    With mini-batches displacements and heights scatter, so only a fall that stands out of the scatter counts.
+    """
     high_early, high_late = maximum(e.high_1, e.high_2), maximum(e.high_3, e.high_4)
-    low = minimum(minimum(e.low_1, e.low_2), minimum(e.low_3, e.low_4))
-    slower = late < _LIMIT["no_progress"] * early
+    low_early, low_late = minimum(e.low_1, e.low_2), minimum(e.low_3, e.low_4)
     same = 1.0 - _LIMIT["same"]
     slowing = both(
         e.displacement_2 < e.displacement_1 * same,
         both(e.displacement_3 < e.displacement_2 * same, e.displacement_4 < e.displacement_3 * same),
     )
-    lower = high_late < high_early - _LIMIT["no_descent"] * (high_early - low)
-    progress = either(slower, either(slowing, lower))
+    slower = either(slowing, late < _LIMIT["no_progress"] * early)
+    lower = high_late < high_early - _LIMIT["no_descent"] * (high_early - minimum(low_early, low_late))
+    noisy_slower = late < _LIMIT["noise_progress"] * early
+    noisy_lower = low_late < low_early - _LIMIT["noise_descent"] * (high_early - low_early)
+    noisy = e.noisy > 0.0
+    progress = either(both(negate(noisy), either(slower, lower)), both(noisy, either(noisy_slower, noisy_lower)))
     return both(both(e.window > 0.0, e.turns >= _LIMIT["turns"]), negate(progress))
 
 

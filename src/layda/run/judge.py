@@ -59,9 +59,7 @@ def judge(
         numbers |= more
     thresholds = {name: value for name, (value, _) in CONSTANTS.items()} | {"tolerance": tolerance}
     notes = list(objective.notes)
-    if kind == "cycling" and objective.stochastic:
-        notes.append("the displacements do not shrink because every step sees another mini-batch: a noise floor")
-    return Verdict(kind, ending.step, numbers, thresholds, known[0] if known else None, tuple(notes))
+    return Verdict(kind, ending.step, numbers, thresholds, known[0] if known else None, objective.notes)
 
 
 def _evidence(objective: Objective, ending: Ending, steps: int, tolerance: float) -> Evidence:
@@ -113,6 +111,7 @@ def _evidence(objective: Objective, ending: Ending, steps: int, tolerance: float
         window=float(window.length) if window else 0.0,
         steps=float(max(steps, 1)),
         tolerance=tolerance,
+        noisy=float(objective.stochastic),
     )
 
 
