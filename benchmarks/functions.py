@@ -1,8 +1,8 @@
 """The lowered functions: operations, error, and speed beside the library's own; python benchmarks/functions.py.
 
 The lowered form is compiled by Numba as a loop over blocks of lanes, as the fast backend would;
-"libm" is the same loop around Numba's math function, "NumPy" the ufunc. All run in this process, in turn, and the best of several rounds counts.
-Numba's results are also compared with NumPy's evaluation of the same program: they must agree bit for bit.
+"libm" is the same loop around Numba's math function, "NumPy" the ufunc. All run in this process, in turn, and the best
+of several rounds counts. Numba's results are compared with NumPy's too: they must agree bit for bit.
 """
 
 from __future__ import annotations

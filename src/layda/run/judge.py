@@ -58,7 +58,6 @@ def judge(
         kind, known, more = _settled_where(objective, rule, ending, estimate, evidence)
         numbers |= more
     thresholds = {name: value for name, (value, _) in CONSTANTS.items()} | {"tolerance": tolerance}
-    notes = list(objective.notes)
     return Verdict(kind, ending.step, numbers, thresholds, known[0] if known else None, objective.notes)
 
 
