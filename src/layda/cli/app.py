@@ -51,7 +51,7 @@ def run(arguments: list[str]) -> int:
     """Run the command line; every expected error is one line on stderr and exit code 2."""
     safe_streams()
     try:
-        result: Any = app(arguments, prog_name="layda", standalone_mode=False)
+        result: Any = app(arguments or ["--help"], prog_name="layda", standalone_mode=False)
     except FormulaError as error:
         return fail(_marked(error))
     except LaydaError as error:

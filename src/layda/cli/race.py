@@ -12,12 +12,12 @@ __all__ = ["race"]
 
 def race(
     objective: Annotated[
-        str,
+        str | None,
         typer.Argument(
             help="A classic (see `layda objectives`), a bundled table, a CSV or Parquet file, a formula such as "
             "'x^4 - 3x^2 + x/2', or file.py:name. Without it: the lecture's curve."
         ),
-    ] = "",
+    ] = None,
     start: Annotated[
         str, typer.Option(help="Where the balls start: one number for each coordinate, such as 2 or 1,-1; or random.")
     ] = "",
@@ -41,7 +41,7 @@ def race(
     tolerance: Annotated[
         float | None, typer.Option(help="Settled: this share of the path's extent; 0 never stops early.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of a random start, of the held-out rows and of mini-batches.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of a random start, of the held-out rows and of mini-batches.")] = 0,
     target: Annotated[
         str | None, typer.Option(help="The column of a CSV or Parquet file that is to be predicted.")
     ] = None,

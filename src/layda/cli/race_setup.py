@@ -28,7 +28,7 @@ _NEAR = 1.01  # "there" for a model: within a hundredth of the lowest loss
 class Wishes:
     """What was asked for on the command line."""
 
-    objective: str
+    objective: str | None
     start: str
     rules: list[str]
     learning_rate: float | None
@@ -63,9 +63,10 @@ class Outcome:
 def run_race(wishes: Wishes) -> Outcome:
     """Build the objective and the contestants, and run them."""
     tables = dict(wishes.tables)
-    lecture = wishes.objective in ("", "lecture")
+    lecture = wishes.objective in (None, "lecture")
     objective = to_objective(
-        wishes.objective or "lecture", **tables | ({"seed": wishes.seed} if _is_table(wishes) else {})
+        "lecture" if wishes.objective is None else wishes.objective,
+        **tables | ({"seed": wishes.seed} if _is_table(wishes) else {}),
     )
     start = resolve_start(objective, _numbers(wishes.start), wishes.seed)
     free = not wishes.rules and wishes.learning_rate is None
@@ -101,7 +102,7 @@ def run_race(wishes: Wishes) -> Outcome:
 def _is_table(wishes: Wishes) -> bool:
     from layda.objectives.data import BUNDLED, is_table_path
 
-    name = wishes.objective.partition(":")[0]
+    name = (wishes.objective or "").partition(":")[0]
     return name in BUNDLED or is_table_path(name)
 
 

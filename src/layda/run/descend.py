@@ -80,6 +80,7 @@ def descend(
     check_every = _whole("check_every", check_every, 2, _MOST_STEPS)
     if record not in ("all", "end"):
         raise SettingError(f"record is {record!r}; allowed are 'all' and 'end'")
+    seed = _whole("seed", seed, 0, 2**128)
     first = resolve_start(target, start, seed)
     stepper = Stepper(way)
     options: dict[str, Any] = {
