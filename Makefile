@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help race test lint format bench clean
+.PHONY: help race lecture test lint format bench clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -17,6 +17,10 @@ race: .venv/.run-ready ## Race the rules on the lecture's curve and on a real ta
 	@mkdir -p out
 	$(BIN)/layda race --save out/lecture.png
 	$(BIN)/layda race breast_cancer --save out/breast_cancer.png
+
+lecture: .venv/.run-ready ## The lecture's chapters in both languages, each as one HTML document; in out/lecture/
+	$(BIN)/layda lecture --save out/lecture
+	$(BIN)/layda lecture --language vi --save out/lecture
 
 test: lint ## Lint, then run all tests; PYTEST_ARGS="-k nesterov" is passed on
 	$(BIN)/python -m pytest -n auto $(PYTEST_ARGS)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from layda._version import __version__
 
 if TYPE_CHECKING:
-    from layda import errors, functions, measures, objectives, plots, program, rules, schedules, specs
+    from layda import errors, functions, lecture, measures, objectives, plots, program, rules, schedules, specs
     from layda.diagnosis import describe
     from layda.objective import Minimum, Objective
     from layda.plots import plot
@@ -45,11 +45,11 @@ _HOMES = {
     "save": "layda.run",
     "scipy_method": "layda.run",
 }
-_ROOMS = ("errors", "functions", "measures", "objectives", "plots", "program", "rules", "schedules", "specs")
+_ROOMS = ("errors", "functions", "lecture", "measures", "objectives", "plots", "program", "rules", "schedules", "specs")
 
 __all__ = [
     "Minimum", "Objective", "Race", "Rule", "Slot", "Trajectory", "Verdict", "__version__", "descend", "describe",
-    "errors", "functions", "load", "measures", "objectives", "plot", "plots", "program", "race", "rules", "save",
+    "errors", "functions", "lecture", "load", "measures", "objectives", "plot", "plots", "program", "race", "rules", "save",
     "schedules", "scipy_method", "specs",
 ]  # fmt: skip
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from layda.cli.console import fail, safe_streams
+from layda.cli.lecture import lecture
 from layda.cli.lists import objectives, rules
 from layda.cli.race import race
 from layda.errors import FormulaError, LaydaError
@@ -24,6 +25,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("race")(race)
+app.command("lecture")(lecture)
 app.command("rules")(rules)
 app.command("objectives")(objectives)
 
