@@ -49,8 +49,8 @@ _ROOMS = ("errors", "functions", "lecture", "measures", "objectives", "plots", "
 
 __all__ = [
     "Minimum", "Objective", "Race", "Rule", "Slot", "Trajectory", "Verdict", "__version__", "descend", "describe",
-    "errors", "functions", "lecture", "load", "measures", "objectives", "plot", "plots", "program", "race", "rules", "save",
-    "schedules", "scipy_method", "specs",
+    "errors", "functions", "lecture", "load", "measures", "objectives", "plot", "plots", "program", "race", "rules",
+    "save", "schedules", "scipy_method", "specs",
 ]  # fmt: skip
 
 
