@@ -123,7 +123,7 @@ class Rule(ABC):
         return position
 
     def direction(self, gradient: Any) -> Any:
-        """Where a constant gradient would push in the long run, up to scale; the gradient by default.
+        """What a constant gradient adds to −Δx/α in the long run; the gradient by default, g/(1 − β) with momentum.
 
         With decoupled weight decay the rule rests where ``direction(gradient) + weight_decay · position`` is zero.
         """

@@ -48,3 +48,10 @@ class AggregatedMomentum(Rule):
         for velocity in velocities[1:]:
             total = total + velocity
         return position - self.learning_rate / len(velocities) * total, velocities
+
+    def direction(self, gradient: Any) -> Any:
+        """The mean of g/(1 − βᵢ)."""
+        total = gradient / (1.0 - self.momenta[0])
+        for beta in self.momenta[1:]:
+            total = total + gradient / (1.0 - beta)
+        return total / len(self.momenta)

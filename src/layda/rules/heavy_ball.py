@@ -63,3 +63,7 @@ class HeavyBall(Rule):
         else:
             velocity = self.momentum * velocity + (1.0 - self.momentum) * gradient
         return position - self.learning_rate * velocity, (velocity,)
+
+    def direction(self, gradient: Any) -> Any:
+        """g/(1 − β), what the velocity has gathered when the gradient does not change; g for the average."""
+        return gradient if self.form == "average" else gradient / (1.0 - self.momentum)

@@ -56,3 +56,7 @@ class Nesterov(Rule):
         """x = y + βv, the ball behind its look-ahead point."""
         (velocity,) = state
         return position + self.momentum * velocity
+
+    def direction(self, gradient: Any) -> Any:
+        """g/(1 − β): what the velocity has gathered when the gradient does not change."""
+        return gradient / (1.0 - self.momentum)

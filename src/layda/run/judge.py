@@ -142,6 +142,9 @@ def _settled_where(
 ) -> tuple[str, tuple[Minimum, ...], dict[str, Any]]:
     """Minimum, worse minimum or saddle."""
     judged = _descended(objective, rule)
+    if rule.decays_weights and rule.decoupled:
+        # There the velocity does not vanish at rest, and a look-ahead's estimate stays behind its point of rest.
+        estimate = ending.tail.positions[-1]
     numbers: dict[str, Any] = {}
     if judged.convex:
         return "converged", (), numbers
@@ -166,8 +169,14 @@ def _descended(objective: Objective, rule: Rule) -> Objective:
     weight = rule.weight_decay
     if isinstance(weight, Schedule) or weight == 0.0 or not isinstance(objective, TracedObjective):
         return objective
-    linear = not rule.decoupled or rule.direction(2.0) == 2.0
-    return objective.penalised(weight) if linear else objective
+    if not rule.decoupled:
+        return objective.penalised(weight)
+    if any(isinstance(value, Schedule) for value in rule.settings().values()):
+        return objective
+    # Decoupled: it rests where direction(g) + λx = 0; where that is linear in g, a penalty of λ over the gain.
+    with np.errstate(all="ignore"):
+        gain, twice = (float(rule.direction(np.float64(size))) for size in (1.0, 2.0))
+    return objective.penalised(weight / gain) if twice == 2.0 * gain and 0.0 < gain < np.inf else objective
 
 
 def _curvature(objective: Objective, place: Array, at_start: bool) -> dict[str, Any]:
