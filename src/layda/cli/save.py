@@ -9,7 +9,7 @@ from typing import Any
 
 from layda.cli.race_setup import Outcome
 from layda.diagnosis import describe
-from layda.errors import FileError
+from layda.errors import FileError, MissingExtraError
 from layda.run import save
 from layda.run.files import whole_file
 from layda.run.records import plain
@@ -53,7 +53,10 @@ def save_all(outcome: Outcome, paths: Sequence[Path]) -> None:
         elif suffix == "nc":
             data = outcome.race.to_xarray()
             with whole_file(path) as draft:
-                data.to_netcdf(draft, engine="h5netcdf")
+                try:
+                    data.to_netcdf(draft, engine="h5netcdf")
+                except ImportError:
+                    raise MissingExtraError("h5netcdf with h5py", "data", f"--save {path}") from None
         else:
             with whole_file(path) as draft:
                 draft.write_text(json.dumps(as_data(outcome), allow_nan=False, indent=2) + "\n", encoding="utf-8")
