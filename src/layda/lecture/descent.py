@@ -198,7 +198,7 @@ def chapter_3(say: Say) -> Chapter:
             rates = np.array(ExponentialDecay(RATE, delta).values(40))
             line(right, np.maximum(rates, 1e-6), look_of, f"δ = {delta:g}")
         right.axhline(limit, color="#505050", linestyle=":", linewidth=1)
-        right.text(39, limit, "2/f″", fontsize=8, va="top", ha="right")
+        right.text(41.5, limit, "2/f″", fontsize=8, va="center")
         right.set_yscale("log")
         right.set_ylim(1e-5, 1)
         right.set_xlabel(say("step"))

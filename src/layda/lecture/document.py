@@ -19,7 +19,8 @@ img { max-width: 100%; height: auto; } table { border-collapse: collapse; font-s
 th, td { border-bottom: 1px solid #c8c8c8; padding: .25rem .6rem; text-align: left; vertical-align: top; }
 .scroll { overflow-x: auto; } details { margin: 1rem 0; } summary { cursor: pointer; } .note { font-size: .85em; color: #444; }
 @media print { body { font-size: 11pt; max-width: none; margin: 0; } section { break-inside: avoid-page; }
- h2 { break-after: avoid; } figure, table { break-inside: avoid; } details > * { display: block; } }
+ h2 { break-after: avoid; } figure, table { break-inside: avoid; }
+ details::details-content { content-visibility: visible; height: auto; } }
 """
 
 

@@ -140,8 +140,8 @@ def chapter_8(say: Say) -> Chapter:
         for index, ((label, value), shown) in enumerate(
             zip(shares.items(), (PLAIN, DAMPED, MOMENTUM, WHOLE), strict=False)
         ):
-            right.barh(index, value, color=shown.colour, edgecolor="black", hatch=("", "//", "..", "xx")[index])
-            right.text(0.02, index + 0.42, label, fontsize=8, va="bottom", transform=right.get_yaxis_transform())
+            right.barh(index, value, 0.5, color=shown.colour, edgecolor="black", hatch=("", "//", "..", "xx")[index])
+            right.text(0.02, index + 0.28, label, fontsize=8, va="bottom", transform=right.get_yaxis_transform())
         right.set_yticks([])
         right.set_ylim(-0.6, len(shares))
         right.axvline(0.0, color="black", linewidth=0.8)
