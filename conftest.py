@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import doctest
 import os
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
+
+from layda.errors import MissingExtraError
 
 os.environ["MPLBACKEND"] = "Agg"  # before anything imports matplotlib; subprocesses inherit it
 
@@ -19,3 +23,16 @@ def neutral_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytes
     cache = tmp_path_factory.mktemp("cache", numbered=True)
     monkeypatch.setenv("LAYDA_CACHE_DIR", str(cache))
     return cache
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """Skip, with the reason, what needs a library that is not installed."""
+    try:
+        return (yield)
+    except MissingExtraError as error:
+        pytest.skip(str(error))
+    except doctest.UnexpectedException as error:
+        if not issubclass(error.exc_info[0], MissingExtraError):
+            raise
+        pytest.skip(str(error.exc_info[1]))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
+
 from layda.objectives import CLASSICS, classic
 from layda.rule import Rule
 from layda.rules import ALL, HeavyBall
 from layda.schedules import ExponentialDecay, ODonoghueCandesMomentum, SutskeverMomentum
 
-__all__ = ["BACKENDS", "RULES", "SMALL_CLASSICS", "classic"]
+__all__ = ["BACKENDS", "RULES", "SMALL_CLASSICS", "classic", "needs_tables"]
 
 BACKENDS = ("readable", "python", "numpy", "numba")
 """Everything that runs a loop; "readable" is the twin that the others are held against."""
@@ -22,3 +24,18 @@ RULES: tuple[Rule, ...] = (
 """Every rule with its usual settings, the forms of the heavy ball, schedules and both kinds of weight decay."""
 
 SMALL_CLASSICS = tuple(name for name in CLASSICS if classic(name).dimension <= 2)
+
+
+def _installed(*libraries: str) -> bool:
+    for library in libraries:
+        try:
+            __import__(library)
+        except ImportError:
+            return False
+    return True
+
+
+needs_tables = pytest.mark.skipif(
+    not _installed("pandas", "pyarrow", "sklearn"), reason="the extra [data] is not installed"
+)
+"""For tests that read tables through the command line."""

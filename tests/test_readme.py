@@ -14,6 +14,7 @@ import pytest
 
 from layda.cli import main
 from layda.measures import VERDICTS
+from tests.cases import needs_tables
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -31,7 +32,13 @@ def test_there_are_commands_and_code() -> None:
     assert len(blocks("python")) >= 3
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+TABLES = ("breast_cancer", ".csv")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [pytest.param(line, marks=needs_tables if any(t in line for t in TABLES) else ()) for line in COMMANDS],
+)
 def test_command(command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copytree(ROOT / "examples", tmp_path / "examples")
     monkeypatch.chdir(tmp_path)

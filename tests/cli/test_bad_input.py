@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from layda.cli import main
+from tests.cases import needs_tables
 
 TABLE = "a,b,y\n" + "".join(f"{i},{i * i % 7},{2 * i + 1}\n" for i in range(12))
 
@@ -129,7 +130,12 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("name", CASES)
+TABLE_CASES = [name for name in CASES if name.startswith(("csv", "parquet", "truncated", "folder as", "model"))]
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=needs_tables if name in TABLE_CASES else ()) for name in CASES]
+)
 def test_case(name: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = sorted(path.name for path in folder.iterdir())
     arguments, words = CASES[name]

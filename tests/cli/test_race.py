@@ -11,6 +11,7 @@ import pytest
 
 import layda
 from layda.cli import main
+from tests.cases import needs_tables
 
 
 def printed(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
@@ -81,7 +82,12 @@ def test_every_format_can_be_read_back(tmp_path: Path, capsys: pytest.CaptureFix
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(path.name for path in names.values())
 
 
-TABLES = [[], ["himmelblau"], ["x^4 - 3x^2 + x/2"], ["breast_cancer", "--steps", "60", "--learning-rate", "0.5"]]
+TABLES = [
+    [],
+    ["himmelblau"],
+    ["x^4 - 3x^2 + x/2"],
+    pytest.param(["breast_cancer", "--steps", "60", "--learning-rate", "0.5"], marks=needs_tables),
+]
 
 
 @pytest.mark.parametrize("width", [80, 200])
@@ -98,6 +104,7 @@ def test_it_fits_the_terminal(
         assert kind[:-1] not in text.replace(kind, ""), "no verdict is cut"
 
 
+@needs_tables
 def test_a_table_shows_its_held_out_share(capsys: pytest.CaptureFixture[str]) -> None:
     found = data(["race", "breast_cancer", "--learning-rate", "0.6", "--steps", "400"], capsys)
     assert found["runs"][1]["report"]["held-out accuracy"] > 0.9
@@ -107,6 +114,7 @@ def test_a_table_shows_its_held_out_share(capsys: pytest.CaptureFixture[str]) ->
     assert "Mini-batches of 64 of 456 rows" in text
 
 
+@needs_tables
 def test_momentum_needs_a_third_of_the_steps_on_real_tables(capsys: pytest.CaptureFixture[str]) -> None:
     for arguments in (
         ["breast_cancer"],
@@ -118,7 +126,14 @@ def test_momentum_needs_a_third_of_the_steps_on_real_tables(capsys: pytest.Captu
 
 
 @pytest.mark.parametrize(
-    "arguments", [["rules"], ["objectives"], ["rules", "lion"], ["objectives", "himmelblau"], ["objectives", "wine"]]
+    "arguments",
+    [
+        ["rules"],
+        ["objectives"],
+        ["rules", "lion"],
+        ["objectives", "himmelblau"],
+        pytest.param(["objectives", "wine"], marks=needs_tables),
+    ],
 )
 def test_lists(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert len(printed(arguments, capsys).splitlines()) > 5

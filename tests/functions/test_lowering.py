@@ -6,13 +6,14 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-import mpmath
 import numpy as np
 import pytest
 
 from layda import functions
 from layda.functions.lowering import MAX_ULP
 from layda.program import trace
+
+mpmath = pytest.importorskip("mpmath", reason="mpmath is not installed")
 
 PRECISION = 130  # bits: 53 of the result, 11 for the exponent of x^y, 22 for the largest angle, and plenty to spare
 POINTS = 2000

@@ -8,7 +8,6 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-import sympy
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,6 +15,8 @@ from layda import functions
 from layda.errors import SettingError
 from layda.objectives.formula import CONSTANTS, FUNCTIONS, Formula, parse
 from layda.program import gradient, trace
+
+sympy = pytest.importorskip("sympy", reason="SymPy is not installed")
 
 POINTS = (0.3, 1.7, -0.9, 2.2)
 
