@@ -209,7 +209,12 @@ class BlackBox(Objective):
                 "evaluated again. Build the objective anew and run it"
             )
         with np.errstate(all="ignore"):
-            found = np.asarray(self.function(np.array(position, dtype=np.float64)), dtype=np.float64)
+            returned = self.function(np.array(position, dtype=np.float64))
+        try:
+            # NumPy would make NaN of None, and a forgotten return would look like divergence.
+            found = np.asarray("" if returned is None else returned, dtype=np.float64)
+        except (TypeError, ValueError):
+            raise ComputationError(f"{self.name} returned {returned!r}; it must return one number") from None
         if found.size != 1:
             raise ComputationError(f"{self.name} returned an array of shape {found.shape}; it must return one number")
         return float(found.reshape(()))

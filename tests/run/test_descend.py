@@ -123,3 +123,28 @@ def test_a_search_for_minima_is_reported_and_remembered() -> None:
     second = layda.descend("x^4 - 2x^2 + x/4", "gradient-descent", start=1.5, steps=3000)
     assert second.verdict.kind == "trapped"
     assert second.verdict.better.position[0] == pytest.approx(-1.0298962, abs=1e-6)
+
+
+def test_too_few_steps_say_nothing_about_the_pace() -> None:
+    for steps in range(4):
+        run = layda.descend("x^2", HeavyBall(1e-6), start=1.0, steps=steps)
+        assert run.verdict.kind == "unfinished"
+        assert "too few to tell" in layda.describe(run)
+    assert layda.descend("x^2", HeavyBall(1e-6), start=1.0, steps=4).verdict.kind == "crawling"
+
+
+def test_a_rate_of_zero_never_moves() -> None:
+    run = layda.descend("x^2", "gradient-descent:learning_rate=0", start=1.0, steps=100)
+    assert run.verdict.kind == "frozen"
+    assert "never moved" in layda.describe(run)
+
+
+@pytest.mark.parametrize("returned", ["one", None, [1.0, 2.0], {}])
+def test_a_black_box_that_returns_no_number(returned: object) -> None:
+    with pytest.raises(layda.errors.ComputationError, match="it must return one number"):
+        layda.descend(layda.objectives.black_box(lambda x: returned), "heavy-ball", start=1.0)
+
+
+def test_a_users_own_exception_is_theirs() -> None:
+    with pytest.raises(ZeroDivisionError):
+        layda.descend(layda.objectives.black_box(lambda x: 1 / 0), "heavy-ball", start=1.0)

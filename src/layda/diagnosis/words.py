@@ -74,6 +74,8 @@ def _saddle(run: Trajectory) -> str:
 
 def _frozen(run: Trajectory) -> str:
     seen = run.verdict.evidence
+    if seen["largest_rate"] == 0.0:
+        return f"never moved: the learning rate is 0 while the gradient is {_number(seen['gradient'])}"
     return (
         f"froze: the learning rate fell from {_number(seen['largest_rate'])} to {_number(seen['rate'])} "
         f"while the gradient is still {_number(seen['gradient'])}"
@@ -111,6 +113,8 @@ def _crawling(run: Trajectory) -> str:
 
 def _unfinished(run: Trajectory) -> str:
     needed = run.verdict.evidence["steps_needed"]
+    if run.verdict.evidence["window"] == 0.0:
+        return f"was on its way after {run.steps} of {run.budget} steps, too few to tell how many more are needed"
     return f"was on its way after {run.steps} steps; about {_count(max(needed, 1.0))} more are needed"
 
 

@@ -96,7 +96,9 @@ def _judge(*numbers: Any) -> dict[str, Any]:
     e = _Names(seen)
     early, late = maximum(e.displacement_1, e.displacement_2), maximum(e.displacement_3, e.displacement_4)
     needed = _steps_needed(e, early, late)
-    code = where(needed > _LIMIT["budgets"] * e.steps, _CODE["crawling"], _CODE["unfinished"])
+    # Without a window (fewer than four steps) there is no rate to go by, and nothing is said to crawl.
+    slow = both(e.window > 0.0, needed > _LIMIT["budgets"] * e.steps)
+    code = where(slow, _CODE["crawling"], _CODE["unfinished"])
     code = where(_cycling(e, early, late), _CODE["cycling"], code)
     code = where(_frozen(e, early, late), _CODE["frozen"], code)
     code = where(_growing(e), _CODE["diverged"], code)
