@@ -209,7 +209,7 @@ class BlackBox(Objective):
                 "evaluated again. Build the objective anew and run it"
             )
         with np.errstate(all="ignore"):
-            returned = self.function(np.array(position, dtype=np.float64))
+            returned: Any = self.function(np.array(position, dtype=np.float64))
         try:
             # NumPy would make NaN of None, and a forgotten return would look like divergence.
             found = np.asarray("" if returned is None else returned, dtype=np.float64)
