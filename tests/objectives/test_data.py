@@ -209,7 +209,7 @@ def test_constant_columns_are_0_and_named(tmp_path: Path) -> None:
     objective = data_objective(written(tmp_path, "\n".join(["a,same,y", *lines])), target="y")
     assert not objective.rows[:, 1].any()
     assert not objective.held_out_rows[:, 1].any()
-    assert objective.notes == ("1 constant in the training part and set to 0: same",)
+    assert objective.notes == ("1 of the features do not vary in the training part and are set to 0: same",)
 
 
 # Batches

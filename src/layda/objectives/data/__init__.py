@@ -150,7 +150,7 @@ def _notes(table: Table, constant: NDArray[np.intp], batch: int | None, rows: in
         found.append(f"mini-batches of {batch} of {rows} rows: {steps} steps are an epoch; values are of all rows")
     if len(constant):
         names = ", ".join(table.feature_names[index] for index in constant[:5]) + (", …" if len(constant) > 5 else "")
-        found.append(f"{len(constant)} constant in the training part and set to 0: {names}")
+        found.append(f"{len(constant)} of the features do not vary in the training part and are set to 0: {names}")
     if table.classes is None:
         found.append(f"{table.target_name} is standardised: a loss of 0.5 is that of always answering the mean")
     return found
