@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
 from hypothesis import settings
 
-settings.register_profile("default", max_examples=50, deadline=None)
-settings.register_profile("ci", max_examples=50, deadline=None, derandomize=True)
-settings.load_profile("ci" if os.environ.get("CI") else "default")
+# The same examples in every ordinary run, so that a red test means a change; campaigns (--runs 2 and more) draw anew.
+settings.register_profile("ordinary", max_examples=50, deadline=None, derandomize=True)
+settings.load_profile("ordinary")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -24,3 +22,11 @@ def runs(request: pytest.FixtureRequest) -> int:
     if factor < 1:
         raise pytest.UsageError(f"--runs is {factor}; it must be at least 1")
     return factor
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let campaigns draw new examples, and more of them."""
+    factor: int = config.getoption("--runs")
+    if factor > 1:
+        settings.register_profile("campaign", max_examples=50 * factor, deadline=None)
+        settings.load_profile("campaign")

@@ -145,7 +145,7 @@ def test_converged_is_never_false(name: str, rule: type[layda.Rule], rate: float
         return
     place, value = run.position, run.value
     width = max(high - low for low, high in objective.box)
-    around = place + 0.02 * width * np.random.default_rng(0).normal(size=(300, objective.dimension))
+    around = place + 0.002 * width * np.random.default_rng(0).normal(size=(300, objective.dimension))
     lower = objective.values(around) < value
     if np.any(lower):  # then a lower place must be a hair's breadth away, or the valley must be nearly flat
         best = around[lower][np.argmin(objective.values(around[lower]))]
