@@ -1,8 +1,8 @@
 """Print the polynomial coefficients that ``layda/functions/lowering`` uses: python tools/coefficients.py.
 
-Each polynomial interpolates the wanted function at Chebyshev points, in 60 digits. Its error is within a few percent
-of the best possible (minimax) one and is printed beside the coefficients, relative to the function that it serves; it
-stays far below half a unit in the last place, so rounding alone decides the accuracy.
+Each polynomial interpolates the wanted function at Chebyshev points, in 60 digits. The largest error of the
+interpolant, absolute and before its coefficients are rounded, is printed beside them: up to about twice the best
+possible (minimax) one, and small beside half a unit in the last place, so rounding decides the accuracy.
 """
 
 from __future__ import annotations

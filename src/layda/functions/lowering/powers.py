@@ -1,6 +1,7 @@
 """x to the power y: log x in two floats (about 68 bits), times y, and e to that.
 
 Error-free sums and products carry the low part; the special cases are those of IEEE 754 (pow).
+The coefficients are printed by ``tools/coefficients.py`` (LOG_TAIL).
 """
 
 from __future__ import annotations
