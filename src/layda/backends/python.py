@@ -27,6 +27,7 @@ _RAW = {
     "_floor": _raw_floor,
     "_pow2": _SAFE["pow2"],
     "_exponent": _SAFE["exponent"],
+    "_fma": _SAFE["fma"],
     "_inf": math.inf,
     "_nan": math.nan,
 }

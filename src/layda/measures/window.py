@@ -75,17 +75,17 @@ def window_of(positions: Array, gradients: Array, values: Array) -> Window | Non
     quarters = np.split(np.arange(length), 4)
     return Window(
         length,
-        _each(np.max, displacement, quarters),
-        _each(np.min, distance, quarters),
-        _each(np.max, values[1:], quarters),
-        _each(np.min, values[1:], quarters),
+        _each(np.fmax, displacement, quarters),
+        _each(np.fmin, distance, quarters),
+        _each(np.fmax, values[1:], quarters),
+        _each(np.fmin, values[1:], quarters),
         turns,
         _period(positions),
     )
 
 
-def _each(fold: object, numbers: Array, quarters: Sequence[NDArray[np.int64]]) -> tuple[float, float, float, float]:
-    a, b, c, d = (float(fold(numbers[quarter])) for quarter in quarters)  # type: ignore[operator]
+def _each(fold: np.ufunc, numbers: Array, quarters: Sequence[NDArray[np.int64]]) -> tuple[float, float, float, float]:
+    a, b, c, d = (float(fold.reduce(numbers[quarter])) for quarter in quarters)
     return a, b, c, d
 
 

@@ -7,6 +7,7 @@ calling a program evaluates it with any kind of number; ``program.lowered`` is w
 from __future__ import annotations
 
 from layda.program.arithmetic import Arithmetic, arithmetic, kind_of
+from layda.program.contract import contracted
 from layda.program.derivative import gradient, hessian, value_and_gradient
 from layda.program.elementary import (
     absolute,
@@ -37,6 +38,7 @@ __all__ = [
     "apply",
     "arithmetic",
     "both",
+    "contracted",
     "either",
     "exponent",
     "floor",

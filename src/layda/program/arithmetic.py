@@ -10,6 +10,7 @@ import math
 import operator
 from collections.abc import Callable
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cache
 from typing import Any
 
@@ -123,6 +124,19 @@ def _float_exponent(a: float) -> float:
     return float(math.frexp(a)[1] - 1)
 
 
+def _float_fma(a: float, b: float, c: float) -> float:
+    plain = a * b + c
+    if plain - plain != 0.0 and not (math.isfinite(a) and math.isfinite(b) and math.isfinite(c)):
+        return plain
+    exact = Fraction(a) * Fraction(b) + Fraction(c)
+    if exact == 0:  # then a·b is a float, and the plain sum has the right sign of zero
+        return plain
+    try:
+        return exact.numerator / exact.denominator  # the quotient of whole numbers is rounded once
+    except OverflowError:
+        return math.copysign(math.inf, exact)
+
+
 def _float_operations() -> dict[str, Callable[..., Any]]:
     return {
         "add": operator.add,
@@ -133,6 +147,7 @@ def _float_operations() -> dict[str, Callable[..., Any]]:
         "abs": operator.abs,
         "sqrt": _float_sqrt,
         "floor": _float_floor,
+        "fma": _float_fma,
         "lt": operator.lt,
         "le": operator.le,
         "eq": operator.eq,
@@ -176,6 +191,7 @@ def _numpy_operations() -> dict[str, Callable[..., Any]]:
         "abs": np.abs,
         "sqrt": np.sqrt,
         "floor": np.floor,
+        "fma": np.vectorize(_float_fma, otypes=[np.float64]),
         "lt": np.less,
         "le": np.less_equal,
         "eq": np.equal,
@@ -195,6 +211,7 @@ def _numpy_operations() -> dict[str, Callable[..., Any]]:
 def _operators() -> dict[str, Callable[..., Any]]:
     table = _float_operations()
     table["div"] = operator.truediv
+    table["fma"] = lambda a, b, c: a * b + c
     return table
 
 

@@ -6,6 +6,7 @@ adds nothing, even where its own derivative is infinite. The guard becomes a ``w
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,6 +15,8 @@ from layda.program.program import Program
 from layda.program.tracing import Graph, Traced
 
 __all__ = ["gradient", "hessian", "value_and_gradient"]
+
+_LARGEST_SCALE = 2.0**32
 
 Guarded = tuple[Traced | None, Traced]
 
@@ -107,10 +110,52 @@ def _adjoints(
         if derivative is None:
             continue
         arguments = [lines[arg] for arg in node.args]
+        if node.op == "mul" and node.args[0] == node.args[1]:
+            # The square's 2a at once: one product less than adding the same one twice.
+            twice = graph.apply("add", arguments[0], arguments[0])
+            waiting.setdefault(node.args[0], []).append((guard, _times(graph, adjoint, twice)))
+            continue
         for arg, partial in zip(node.args, derivative(lines[index], *arguments), strict=True):
             if relevant[arg] and partial is not None:
-                waiting.setdefault(arg, []).append((guard, graph.apply("mul", adjoint, partial)))
+                waiting.setdefault(arg, []).append((guard, _times(graph, adjoint, graph.lift(partial))))
     return found
+
+
+def _times(graph: Graph, adjoint: Traced, partial: Traced) -> Traced:
+    """adjoint · partial, a fraction 1/2ᵏ taken out of a doubling: (c·u)·(a + a) = ((2c)·u)·a for c = 1/2, 1/4, …
+
+    So the slope of (x² − 1)²/4 is (x² − 1)·x, without a chain of halvings and doublings.
+    """
+    adjoint, partial = _number(graph, adjoint), _number(graph, partial)
+    node = partial.node
+    if node.op == "add" and node.args[0] == node.args[1]:
+        single = Traced(graph, node.args[0])
+        if (factor := _fraction(adjoint)) is not None:
+            return graph.apply("mul", 2.0 * factor, single)
+        if adjoint.node.op == "mul":
+            first, second = (Traced(graph, index) for index in adjoint.node.args)
+            if (factor := _fraction(first)) is not None:
+                return graph.apply("mul", graph.apply("mul", 2.0 * factor, second), single)
+    return graph.apply("mul", adjoint, partial)
+
+
+def _number(graph: Graph, value: Traced) -> Traced:
+    """The quotient of a whole number by a power of two as a constant, which is exact in every kind of number."""
+    if value.node.op == "div":
+        above, below = (graph.nodes[index] for index in value.node.args)
+        if above.op == "const" and below.op == "const":
+            part, whole = float(above.value), float(below.value)  # type: ignore[arg-type]
+            if part == math.floor(part) and abs(math.frexp(whole)[0]) == 0.5 and 1.0 <= abs(whole) <= _LARGEST_SCALE:
+                return graph.constant(part / whole)
+    return value
+
+
+def _fraction(value: Traced) -> float | None:
+    """The constant, if it is 1/2, 1/4, and so on."""
+    if value.node.op != "const":
+        return None
+    number = float(value.node.value)  # type: ignore[arg-type]
+    return number if math.frexp(number)[0] == 0.5 and 1.0 / _LARGEST_SCALE <= number < 1.0 else None
 
 
 def _depends_on(program: Program, variables: set[str]) -> list[bool]:

@@ -42,6 +42,7 @@ class Loop:
         check: inputs among state, observed, numbers, "t" and "tolerance"; output "settled".
         advance: inputs among state, observed, numbers and "t"; outputs every name of the state.
         record: the names of the state that are written down at every step.
+        finite: the observed values whose being finite is all that "alive" asks; empty when it asks for more.
     """
 
     state: tuple[str, ...]
@@ -50,6 +51,7 @@ class Loop:
     check: Program
     advance: Program
     record: tuple[str, ...]
+    finite: tuple[str, ...] = ()
 
     @cached_property
     def observed(self) -> tuple[str, ...]:
@@ -57,9 +59,82 @@ class Loop:
         return tuple(name for name in self.observe.output_names if name != "alive")
 
     @cached_property
+    def _uses(self) -> dict[str, frozenset[str]]:
+        """Name of the state -> the names of the state that its next value is made from."""
+        by_observed = {name: _inputs_of(self.observe, name) & set(self.state) for name in self.observed}
+        found: dict[str, frozenset[str]] = {}
+        for name in self.state:
+            direct = _inputs_of(self.advance, name)
+            through = [by_observed[seen] for seen in direct & set(self.observed)]
+            found[name] = frozenset((direct & set(self.state)).union(*through))
+        return found
+
+    @cached_property
+    def carried(self) -> tuple[str, ...]:
+        """The names of the state that what is observed depends on, now or later."""
+        wanted = {name for seen in self.observed for name in _inputs_of(self.observe, seen) & set(self.state)}
+        while True:
+            more = wanted.union(*(self._uses[name] for name in wanted))
+            if more == wanted:
+                return tuple(name for name in self.state if name in wanted)
+            wanted = more
+
+    @cached_property
+    def still(self) -> frozenset[str]:
+        """The names of the state that no step changes."""
+        found = dict(self.advance.outputs)
+        return frozenset(name for name in self.state if self.advance.nodes[found[name]].value == name)
+
+    @cached_property
+    def passing(self) -> tuple[str, ...]:
+        """The names of the state that forget: nothing but each other is made from them (the last positions, …)."""
+        return tuple(name for name in self.state if name not in self._chains and name not in self.still)
+
+    @cached_property
+    def persistent(self) -> tuple[str, ...]:
+        """The names of the state that a step makes from themselves or from each other."""
+        return tuple(name for name in self.state if name in self._chains and name not in self.still)
+
+    @cached_property
+    def memory(self) -> int:
+        """After so many steps the passing names have forgotten everything from before."""
+        left, rounds = set(self.passing), 0
+        known = set(self.persistent) | self.still
+        while left:
+            ready = {name for name in left if self._uses[name] <= known}
+            known, left, rounds = known | ready, left - ready, rounds + 1
+        return rounds
+
+    @cached_property
+    def _chains(self) -> frozenset[str]:
+        kept = set(self.state)
+        while True:
+            gone = {
+                name
+                for name in kept
+                if name not in self.carried
+                and name not in self._uses[name]
+                and not any(name in self._uses[other] for other in kept if other != name)
+            }
+            if not gone:
+                return frozenset(kept)
+            kept -= gone
+
+    @cached_property
+    def observed_by_light(self) -> frozenset[str]:
+        """The observed values that the advance or the check asks for."""
+        asked = {node.value for part in (self.advance, self.check) for node in part.nodes if node.op == "input"}
+        return frozenset(name for name in self.observed if name in asked)
+
+    @cached_property
     def operation_count(self) -> int:
         """Elementary operations in one step."""
         return self.observe.lowered.operation_count + self.advance.lowered.operation_count
+
+
+def _inputs_of(program: Program, output: str) -> frozenset[str]:
+    """The names of the inputs that an output depends on."""
+    return frozenset(str(node.value) for node in program.select([output]).nodes if node.op == "input")
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 The *elementary* operations are exactly rounded in IEEE 754 arithmetic, so that every machine gives the same bits::
 
-    add sub mul div neg abs sqrt floor      lt le eq      and or not      select      pow2 exponent
+    add sub mul div neg abs sqrt floor fma    lt le eq    and or not    select    pow2 exponent
 
 *Named* operations (sin, exp, …) are registered by ``layda.functions`` with their derivative and their lowering to
 elementary ones.
@@ -100,6 +100,7 @@ _DOCUMENTED: dict[str, tuple[int, Callable[..., tuple[Any, ...]] | None, str]] =
     "abs": (1, _abs, "|a|, with derivative 0 at 0"),
     "sqrt": (1, _sqrt, "the square root, with derivative 0 at 0; NaN below 0"),
     "floor": (1, None, "the largest integer not above a"),
+    "fma": (3, lambda r, a, b, c: (b, a, 1.0), "a · b + c, rounded once"),
     "lt": (2, None, "a < b; false when either is NaN"),
     "le": (2, None, "a ≤ b; false when either is NaN"),
     "eq": (2, None, "a = b; false when either is NaN"),

@@ -115,7 +115,9 @@ def _simplified(graph: Graph, name: str, values: list[Traced]) -> Traced | None:
         return None
     a, b = constants
     if a is not None and b is not None and name != "div":
-        return _folded(graph, name, a, b)  # type: ignore[arg-type]
+        folded = _folded(graph, name, a, b)  # type: ignore[arg-type]
+        if folded is not None:
+            return folded
     if name == "mul":
         for one, other in ((a, values[1]), (b, first)):
             if one == 1.0:

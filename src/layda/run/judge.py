@@ -6,22 +6,24 @@ from a saddle, and the known minima tell a good minimum from a trap.
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from layda.measures import CONSTANTS, Evidence, distance_to_go, settled, verdict_code
+from layda.measures import CONSTANTS, VERDICTS, Evidence
+from layda.measures.ending import ending_program
 from layda.objective import Minimum, Objective, TracedObjective
 from layda.program.loop import LOST, SETTLED
 from layda.rule import Rule
+from layda.run.curvature import goes_down
 from layda.run.minima import known_minima
 from layda.run.result import Verdict
 from layda.run.state import Ending
 from layda.schedules import Schedule
 
-__all__ = ["judge"]
+__all__ = ["allowed_gap", "curved_distance", "descended", "gradients_at", "judge", "resting_place"]
 
 Array = NDArray[np.float64]
 _LARGEST_HESSIAN = 200
@@ -42,8 +44,9 @@ def judge(
         tolerance: of the stopping test; 0 (never stop early) is judged with the default.
     """
     tolerance = tolerance or CONSTANTS["tolerance"][0]
-    evidence = _evidence(objective, ending, steps, tolerance)
-    kind, needed = verdict_code(evidence)
+    found = _ending(objective, ending, steps, tolerance)
+    evidence = Evidence(**{field.name: float(found[field.name]) for field in fields(Evidence)})
+    kind, needed = VERDICTS[int(found["code"])], float(found["steps_needed"])
     numbers: dict[str, Any] = dict(asdict(evidence))
     numbers["step"] = ending.step
     numbers["value"] = ending.value
@@ -61,68 +64,84 @@ def judge(
     return Verdict(kind, ending.step, numbers, thresholds, known[0] if known else None, objective.notes)
 
 
-def _evidence(objective: Objective, ending: Ending, steps: int, tolerance: float) -> Evidence:
+def _ending(objective: Objective, ending: Ending, steps: int, tolerance: float) -> dict[str, Any]:
+    """The evidence and the code, by the program that lanes are judged with, too."""
     places, rests = ending.tail.positions, ending.tail.rests
-    end = places[-1]
+    end, window = places[-1], ending.window
     with np.errstate(all="ignore"):
         moves = np.max(np.abs(np.diff(places, axis=0)), axis=1) if len(places) > 1 else np.zeros(1)
-        before = float(np.max(ending.high - ending.low))
-        extent = float(np.max(np.maximum(ending.high, end) - np.minimum(ending.low, end)))
-        gradient = float(np.max(np.abs(rests[-1])))
-        change = float(np.max(np.abs(rests[-1] - rests[-2]))) if len(rests) > 1 else 0.0
         sides = np.array([high - low for low, high in objective.box])
-        beyond = [
-            max(low - x, x - high, 0.0) / side for x, (low, high), side in zip(end, objective.box, sides, strict=True)
-        ]
-    displacement = float(moves[-1])
-    distance = float(distance_to_go(gradient, displacement, change))
-    if len(places) > 2 and not np.any(moves[-2:]) and 0.0 < gradient < np.inf and before > 0.0:
-        # The steps have become smaller than the spacing of floats, and the secant says nothing: ask the curvature.
-        distance = _distance_by_curvature(objective, ending, before)
-    rested = gradient == 0.0 and displacement == 0.0
-    if len(places) > 2 and ending.code != LOST:
-        rested = rested or bool(settled(displacement, float(moves[-2]), gradient, change, extent, tolerance))
-        rested = rested or (displacement == 0.0 and float(moves[-2]) == 0.0 and distance <= tolerance * extent)
-    window = ending.window
-    quarters: dict[str, float] = {}
-    for name in ("displacement", "distance", "high", "low"):
-        numbers = _ZEROS if window is None else getattr(window, name)
-        quarters |= {f"{name}_{index}": numbers[index - 1] for index in range(1, 5)}
-    finite = np.isfinite(ending.value) and bool(np.all(np.isfinite(ending.gradient)))
-    everything = np.append(ending.gradient, ending.value)
-    return Evidence(
-        left_domain=float(bool(np.all(np.isfinite(end))) and not objective.is_defined(end)),
-        lost=float(ending.code == LOST and not finite),
-        infinite=float((not finite and not np.any(np.isnan(everything))) or not np.all(np.isfinite(end))),
-        settled=float(ending.code == SETTLED or rested),
-        last_displacement=displacement,
-        extent=extent,
-        extent_before=before,
-        outside=float(max(beyond)),
-        box_width=float(np.max(sides)),
-        highest_before=ending.highest_before,
-        rate=ending.rate,
-        largest_rate=ending.largest_rate,
-        gradient=gradient,
-        distance=distance,
-        **quarters,
-        turns=float(window.turns) if window else 0.0,
-        window=float(window.length) if window else 0.0,
-        steps=float(max(steps, 1)),
-        tolerance=tolerance,
-        noisy=float(objective.stochastic),
-    )
+        beyond = [max(low - x, x - high) for x, (low, high) in zip(end, objective.box, strict=True)]
+        values = np.append(ending.gradient, ending.value)
+        scalars = {
+            "step": ending.step,
+            "lost": ending.code == LOST,
+            "stopped": ending.code == SETTLED,
+            "finite": np.all(np.isfinite(values)),
+            "nan": np.any(np.isnan(values)),
+            "place_finite": np.all(np.isfinite(end)),
+            "defined": objective.is_defined(end),
+            "displacement": moves[-1],
+            "displacement_before": moves[-2] if len(moves) > 1 else 0.0,
+            "extent": np.max(np.maximum(ending.high, end) - np.minimum(ending.low, end)),
+            "extent_before": np.max(ending.high - ending.low),
+            "outside": np.fmax(np.fmax.reduce(np.array(beyond) / sides), 0.0),
+            "gradient": np.max(np.abs(rests[-1])),
+            "gradient_change": np.max(np.abs(rests[-1] - rests[-2])) if len(rests) > 1 else 0.0,
+            "curved_distance": 0.0,
+            "box_width": np.max(sides),
+            "highest_before": ending.highest_before,
+            "rate": ending.rate,
+            "largest_rate": ending.largest_rate,
+            "turns": window.turns if window else 0.0,
+            "window": window.length if window else 0.0,
+            "steps": max(steps, 1),
+            "tolerance": tolerance,
+            "noisy": objective.stochastic,
+        }
+        for name in ("displacement", "distance", "high", "low"):
+            quarters = _ZEROS if window is None else getattr(window, name)
+            scalars |= {f"{name}_{index}": quarters[index - 1] for index in range(1, 5)}
+        known = {name: float(value) for name, value in scalars.items()}
+        found = ending_program().evaluate(known)
+        if found["stuck"]:
+            rest = rests[-1][None, :]
+            known["curved_distance"] = float(curved_distance(objective, end[None, :], rest, known["extent_before"])[0])
+            found = ending_program().evaluate(known)
+    return found
 
 
-def _distance_by_curvature(objective: Objective, ending: Ending, extent: float) -> float:
-    """|g| over the curvature along g, by a difference of gradients; infinite where the ground bends down."""
-    place, rest = ending.tail.positions[-1], ending.tail.rests[-1]
-    direction = rest / np.linalg.norm(rest)
-    size = 1e-6 * extent
+def curved_distance(objective: Objective, places: Array, rests: Array, extents: Any) -> Array:
+    """|g| over the curvature along g, by a difference of gradients; infinite where the ground bends down.
+
+    Args:
+        objective: the function.
+        places: (balls, dimension).
+        rests: likewise, what is zero where the rule rests.
+        extents: of the paths, one number or one for each ball.
+    """
     with np.errstate(all="ignore"):
-        change = objective.value_and_gradient(place + size * direction)[1] - ending.gradient
-        curvature = float(direction @ change) / size
-    return float(np.linalg.norm(rest)) / curvature if curvature > 0.0 else np.inf
+        length = np.sqrt(_dot(rests, rests))
+        direction = rests / length[:, None]
+        size = 1e-6 * np.broadcast_to(extents, length.shape)
+        change = gradients_at(objective, places + size[:, None] * direction) - gradients_at(objective, places)
+        curvature = _dot(direction, change) / size
+        return np.where(curvature > 0.0, length / curvature, np.inf)
+
+
+def gradients_at(objective: Objective, places: Array) -> Array:
+    """∇f at each row."""
+    if isinstance(objective, TracedObjective):
+        return objective.gradients(places)
+    return np.array([objective.value_and_gradient(place)[1] for place in places])
+
+
+def _dot(a: Array, b: Array) -> Array:
+    """Σ aᵢbᵢ of each row, in the order of the coordinates, so that one row has the bits of many."""
+    total: Array = a[:, 0] * b[:, 0]
+    for index in range(1, a.shape[1]):
+        total = total + a[:, index] * b[:, index]
+    return total
 
 
 def _where_undefined(objective: Objective, ending: Ending) -> dict[str, Any]:
@@ -140,31 +159,41 @@ def _where_undefined(objective: Objective, ending: Ending) -> dict[str, Any]:
 def _settled_where(
     objective: Objective, rule: Rule, ending: Ending, estimate: Array, evidence: Evidence
 ) -> tuple[str, tuple[Minimum, ...], dict[str, Any]]:
-    """Minimum, worse minimum or saddle."""
-    judged = _descended(objective, rule)
-    if rule.decays_weights and rule.decoupled:
-        # There the velocity does not vanish at rest, and a look-ahead's estimate stays behind its point of rest.
-        estimate = ending.tail.positions[-1]
-    numbers: dict[str, Any] = {}
+    """Minimum, worse minimum or saddle, with the evidence."""
+    judged = descended(objective, rule)
+    place = resting_place(rule, ending.tail.positions[-1], estimate)
     if judged.convex:
-        return "converged", (), numbers
-    curvature = _curvature(judged, estimate, ending.step == 0)
-    numbers |= curvature
-    if curvature.get("goes_down"):
+        return "converged", (), {}
+    numbers = _curvatures(judged, place)
+    numbers["goes_down"] = bool(goes_down(judged, place[None, :])[0])
+    if numbers["goes_down"]:
         return "saddle", (), numbers
     known = known_minima(judged)
     best = known.best
     numbers["minima_known"] = str(known)
     if best is None:
         return "converged", (), numbers
-    value = judged.value(estimate)
-    gap = CONSTANTS["gap"][0] * judged.dimension * evidence.gradient * evidence.distance
-    gap += CONSTANTS["rounding"][0] * max(abs(value), abs(best.value))
+    value = judged.value(place)
+    gap = float(allowed_gap(judged, best, np.float64(value), evidence.gradient, evidence.distance))
     numbers |= {"best_known": best.value, "above_best": value - best.value, "gap_allowed": gap}
     return ("trapped" if value - best.value > gap else "converged"), (best,), numbers
 
 
-def _descended(objective: Objective, rule: Rule) -> Objective:
+def resting_place(rule: Rule, position: Array, estimate: Array) -> Array:
+    """Where to look: at the rule's answer; with a decoupled weight decay at the position.
+
+    There the velocity does not vanish at rest, and a look-ahead's estimate stays behind its point of rest.
+    """
+    return position if rule.decays_weights and rule.decoupled else estimate
+
+
+def allowed_gap(objective: Objective, best: Minimum, value: Any, gradient: Any, distance: Any) -> Any:
+    """How far above the best known minimum a settled ball may be and still count as being in it."""
+    gap = CONSTANTS["gap"][0] * objective.dimension * gradient * distance
+    return gap + CONSTANTS["rounding"][0] * np.maximum(np.abs(value), abs(best.value))
+
+
+def descended(objective: Objective, rule: Rule) -> Objective:
     """The objective whose minima the rule seeks: with a constant weight decay the penalised one."""
     weight = rule.weight_decay
     if isinstance(weight, Schedule) or weight == 0.0 or not isinstance(objective, TracedObjective):
@@ -179,37 +208,12 @@ def _descended(objective: Objective, rule: Rule) -> Objective:
     return objective.penalised(weight / gain) if twice == 2.0 * gain and 0.0 < gain < np.inf else objective
 
 
-def _curvature(objective: Objective, place: Array, at_start: bool) -> dict[str, Any]:
-    """Eigenvalues of the Hessian where the ball settled; where they cannot tell, a look around."""
+def _curvatures(objective: Objective, place: Array) -> dict[str, Any]:
+    """The smallest and the largest eigenvalue of the Hessian, for people."""
     if objective.dimension > _LARGEST_HESSIAN:
-        return {"curvature": "not looked at: more than 200 coordinates"}
+        return {"curvature": "its sign by Lanczos' method: more than 200 coordinates"}
     matrix = objective.hessian(place)
     if not np.all(np.isfinite(matrix)):
-        return {
-            "curvature": "the Hessian is not finite here",
-            "goes_down": _goes_down(objective, place, np.eye(len(place))),
-        }
-    eigenvalues, vectors = np.linalg.eigh(matrix)
-    largest = float(np.max(np.abs(eigenvalues)))
-    smallest = float(eigenvalues[0])
-    found: dict[str, Any] = {"smallest_curvature": smallest, "largest_curvature": float(eigenvalues[-1])}
-    if smallest < -CONSTANTS["negative"][0] * largest:
-        found["goes_down"] = True
-    elif smallest <= CONSTANTS["negative"][0] * largest:
-        flat = vectors[:, eigenvalues <= CONSTANTS["negative"][0] * largest]
-        found["goes_down"] = _goes_down(objective, place, flat)
-    else:
-        found["goes_down"] = False
-    return found
-
-
-def _goes_down(objective: Objective, place: Array, directions: Array) -> bool:
-    """Whether f falls at a thousandth of the box to either side along one of the directions (columns)."""
-    here = objective.value(place)
-    reach = 1e-3 * max(high - low for low, high in objective.box)
-    for direction in directions.T:
-        sides = [objective.value(place + sign * reach * direction) - here for sign in (1.0, -1.0)]
-        change = max(abs(side) for side in sides)
-        if min(sides) < -max(1e-3 * change, 1e-12 * abs(here)):
-            return True
-    return False
+        return {"curvature": "the Hessian is not finite here"}
+    eigenvalues = np.linalg.eigvalsh(matrix)
+    return {"smallest_curvature": float(eigenvalues[0]), "largest_curvature": float(eigenvalues[-1])}

@@ -91,6 +91,7 @@ def build_loop(objective: TracedObjective, stepper: Stepper) -> Loop:
         check=_check(names, inputs),
         advance=_advance(stepper, names, inputs),
         record=names.carried,
+        finite=() if objective.defined is not None else ("value", *(f"slope{i}" for i in range(objective.dimension))),
     )
 
 

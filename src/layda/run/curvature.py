@@ -1,0 +1,176 @@
+"""Minimum or not: the curvature where balls have settled, for one ball or for many at once.
+
+A settled ball lies in a minimum when every curvature is positive and at no minimum when one is negative, each by more
+than τ = 1e-6·‖H‖. Both are asked without eigenvalues, by the pivots of an LDLᵀ factorisation::
+
+    H − τI: all pivots > 0                              minimum
+    H + τI: the first pivot that is not > 0 is < 0      not a minimum
+    otherwise                                           flat: look around
+
+Above 32 coordinates the eigenvalues are computed, above 200 the smallest one by Lanczos' method.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from layda.functions import abs, both, either, maximum, negate, where
+from layda.measures import CONSTANTS
+from layda.objective import Objective, TracedObjective
+from layda.program import Graph, Program
+
+__all__ = ["goes_down", "inertia_program"]
+
+Array = NDArray[np.float64]
+_LARGEST_FACTORED = 32
+_LARGEST_HESSIAN = 200
+_MINIMUM, _NOT, _FLAT = 1.0, -1.0, 0.0
+
+
+@lru_cache(maxsize=64)
+def inertia_program(objective: TracedObjective) -> Program:
+    """From a position to ``sign``: 1 in a minimum, −1 where f bends down, 0 where that is too flat to say."""
+    graph = Graph()
+    place = {name: graph.input(name) for name in objective.coordinates}
+    found = objective.hessian_program.evaluate(place)
+    names = objective.coordinates
+    matrix: list[list[Any]] = [
+        [graph.lift(found[f"d_{a}_{b}"]) for b in names[: row + 1]] for row, a in enumerate(names)
+    ]
+    norm: Any = None
+    for row in range(len(names)):
+        total: Any = abs(matrix[row][0]) if row else abs(matrix[0][0])
+        for column in range(1, len(names)):
+            total = total + abs(matrix[max(row, column)][min(row, column)])
+        norm = total if norm is None else maximum(norm, total)
+    shift = CONSTANTS["negative"][0] * norm
+    above = _pivots([[value - shift if i == j else value for j, value in enumerate(r)] for i, r in enumerate(matrix)])
+    below = _pivots([[value + shift if i == j else value for j, value in enumerate(r)] for i, r in enumerate(matrix)])
+    minimum = above[0] > 0.0
+    for pivot in above[1:]:
+        minimum = both(minimum, pivot > 0.0)
+    bends, fine = below[0] < 0.0, below[0] > 0.0
+    for pivot in below[1:]:
+        bends = either(bends, both(fine, pivot < 0.0))
+        fine = both(fine, pivot > 0.0)
+    known = norm - norm == 0.0
+    sign = where(both(known, minimum), _MINIMUM, where(both(known, both(bends, negate(minimum))), _NOT, _FLAT))
+    return graph.program(names, {"sign": sign})
+
+
+def _pivots(matrix: list[list[Any]]) -> list[Any]:
+    """The diagonal of D in A = LDLᵀ, from the lower triangle of A."""
+    work = [list(row) for row in matrix]
+    pivots: list[Any] = []
+    for k in range(len(work)):
+        pivots.append(work[k][k])
+        for i in range(k + 1, len(work)):
+            factor = work[i][k] / work[k][k]
+            for j in range(k + 1, i + 1):
+                work[i][j] = work[i][j] - factor * work[j][k]
+    return pivots
+
+
+def goes_down(objective: Objective, places: Array, signs: Array | None = None) -> NDArray[np.bool_]:
+    """Whether f goes down from a place of rest, for each row; the same bits for one row as for many.
+
+    Args:
+        objective: the function.
+        places: (balls, dimension).
+        signs: the results of :func:`inertia_program`, where they are known already.
+    """
+    if signs is None:
+        signs = _signs(objective, places)
+    found = signs < 0.0
+    flat = np.flatnonzero(signs == _FLAT)
+    if len(flat):
+        found[flat] = _looks_down(objective, places[flat])
+    return found
+
+
+def _signs(objective: Objective, places: Array) -> Array:
+    if isinstance(objective, TracedObjective) and objective.dimension <= _LARGEST_FACTORED:
+        columns = {name: places[:, index] for index, name in enumerate(objective.coordinates)}
+        with np.errstate(all="ignore"):
+            found = inertia_program(objective).evaluate(columns)["sign"]
+        return np.broadcast_to(np.asarray(found, np.float64), (len(places),)).copy()
+    if objective.dimension > _LARGEST_HESSIAN:
+        return np.array([_lanczos(objective, place) for place in places])
+    return np.array([_by_eigenvalues(objective.hessian(place)) for place in places])
+
+
+def _by_eigenvalues(matrix: Array) -> float:
+    if not np.all(np.isfinite(matrix)):
+        return _FLAT
+    eigenvalues = np.linalg.eigvalsh(matrix)
+    return _sign_of(float(eigenvalues[0]), float(np.max(np.abs(eigenvalues))))
+
+
+def _sign_of(smallest: float, largest: float) -> float:
+    shift = CONSTANTS["negative"][0] * largest
+    return _NOT if smallest < -shift else _MINIMUM if smallest > shift else _FLAT
+
+
+def _lanczos(objective: Objective, place: Array) -> float:
+    """The sign by the smallest eigenvalue of the Hessian, which acts by differences of gradients."""
+    from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
+
+    size = float(np.cbrt(np.finfo(float).eps) * max(1.0, float(np.max(np.abs(place)))))
+
+    def act(vector: Array) -> Array:
+        direction = vector.ravel() / np.linalg.norm(vector)
+        ahead = objective.value_and_gradient(place + size * direction)[1]
+        behind = objective.value_and_gradient(place - size * direction)[1]
+        found: Array = (ahead - behind) * (np.linalg.norm(vector) / (2.0 * size))
+        return found
+
+    operator = LinearOperator((len(place), len(place)), matvec=act, dtype=np.float64)
+    start = np.random.default_rng(20130617).standard_normal(len(place))
+    try:
+        largest = float(abs(eigsh(operator, k=1, which="LM", v0=start, tol=1e-3, return_eigenvectors=False)[0]))
+        smallest = float(eigsh(operator, k=1, which="SA", v0=start, tol=1e-3, return_eigenvectors=False)[0])
+    except ArpackNoConvergence:
+        return _FLAT
+    # Differences of gradients know curvatures to about a millionth of the largest; ten times that is asked.
+    return _sign_of(smallest / 10.0, largest) if smallest < 0.0 else _MINIMUM
+
+
+def _looks_down(objective: Objective, places: Array) -> NDArray[np.bool_]:
+    """Whether f falls at a thousandth of the box to either side along a flat direction."""
+    if objective.dimension > _LARGEST_HESSIAN:
+        return np.zeros(len(places), dtype=bool)
+    matrices = _hessians(objective, places)
+    usable = np.all(np.isfinite(matrices), axis=(1, 2))
+    eigenvalues, vectors = np.linalg.eigh(np.where(usable[:, None, None], matrices, np.eye(objective.dimension)))
+    size = np.max(np.abs(eigenvalues), axis=1)
+    flat = np.where(usable[:, None], eigenvalues <= CONSTANTS["negative"][0] * size[:, None], True)
+    here = objective.values(places)
+    reach = 1e-3 * max(high - low for low, high in objective.box)
+    found = np.zeros(len(places), dtype=bool)
+    with np.errstate(all="ignore"):
+        for k in range(objective.dimension):
+            direction = vectors[:, :, k]
+            ahead = objective.values(places + reach * direction) - here
+            behind = objective.values(places - reach * direction) - here
+            change = np.fmax(np.abs(ahead), np.abs(behind))
+            falls = np.fmin(ahead, behind) < -np.fmax(1e-3 * change, 1e-12 * np.abs(here))
+            found |= flat[:, k] & falls
+    return found
+
+
+def _hessians(objective: Objective, places: Array) -> Array:
+    if not isinstance(objective, TracedObjective):
+        return np.array([objective.hessian(place) for place in places])
+    n = objective.dimension
+    columns = {name: places[:, index] for index, name in enumerate(objective.coordinates)}
+    with np.errstate(all="ignore"):
+        found = objective.hessian_program.evaluate(columns)
+    matrices = np.empty((len(places), n, n))
+    for row, a in enumerate(objective.coordinates):
+        for column, b in enumerate(objective.coordinates[: row + 1]):
+            matrices[:, row, column] = matrices[:, column, row] = found[f"d_{a}_{b}"]
+    return matrices
