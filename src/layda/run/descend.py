@@ -19,7 +19,7 @@ from layda.run.state import Ending
 from layda.run.traced import run_traced
 from layda.specs import to_objective, to_rule
 
-__all__ = ["descend", "resolve_start"]
+__all__ = ["descend", "resolve_start", "whole_number"]
 
 Array = NDArray[np.float64]
 _MOST_STEPS = 10**9
@@ -71,16 +71,16 @@ def descend(
     ('converged', True)
     """
     target, way = to_objective(objective), to_rule(rule)
-    steps = _whole("steps", steps, 0, _MOST_STEPS)
+    steps = whole_number("steps", steps, 0, _MOST_STEPS)
     if not _is_share(tolerance):
         raise SettingError(f"tolerance is {tolerance!r}; allowed is a number from 0 (never stop early) up to 1")
     if check_every is None:
         default = int(CONSTANTS["check_every"][0])
         check_every = max(default, getattr(target, "steps_per_epoch", 0)) if target.stochastic else default
-    check_every = _whole("check_every", check_every, 2, _MOST_STEPS)
+    check_every = whole_number("check_every", check_every, 2, _MOST_STEPS)
     if record not in ("all", "end"):
         raise SettingError(f"record is {record!r}; allowed are 'all' and 'end'")
-    seed = _whole("seed", seed, 0, 2**128)
+    seed = whole_number("seed", seed, 0, 2**128)
     first = resolve_start(target, start, seed)
     stepper = Stepper(way)
     options: dict[str, Any] = {
@@ -109,7 +109,7 @@ def _is_share(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and 0.0 <= value < 1.0
 
 
-def _whole(name: str, value: Any, low: int, high: int) -> int:
+def whole_number(name: str, value: Any, low: int, high: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or not low <= value <= high:
         raise SettingError(f"{name} is {value!r}; allowed is a whole number from {low} to {high}")
     return int(value)

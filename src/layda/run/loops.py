@@ -7,18 +7,19 @@ high{i} the box around the path before the present position; highest the largest
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from layda.errors import TraceError
 from layda.functions import abs, both, maximum, minimum
 from layda.measures import settled
 from layda.objective import TracedObjective
+from layda.program import contracted
 from layda.program.loop import Loop
 from layda.program.tracing import Graph, Traced
 from layda.rule import State, Stepper
 
-__all__ = ["Layout", "build_loop", "initial_state", "layout"]
+__all__ = ["Layout", "build_loop", "contracted_loop", "initial_state", "layout"]
 
 
 @dataclass(frozen=True)
@@ -189,3 +190,9 @@ def _same_for_all(
                 "on the coordinate; declare it without shared=True"
             )
         moved[name] = now
+
+
+def contracted_loop(loop: Loop) -> Loop:
+    """The loop with fused multiply-adds, as ``fast=True`` runs it."""
+    parts = {name: contracted(getattr(loop, name)) for name in ("observe", "check", "advance")}
+    return replace(loop, **parts)
