@@ -79,6 +79,11 @@ class Objective(ABC):
         """f at each row."""
         return np.array([self.value(row) for row in positions], dtype=np.float64)
 
+    def values_and_gradients(self, positions: Array) -> tuple[Array, Array]:
+        """f and ∇f at each row: (rows,) and (rows, dimension)."""
+        found = [self.value_and_gradient(row) for row in positions]
+        return np.array([value for value, _ in found], np.float64), np.array([slope for _, slope in found], np.float64)
+
     def step_gradient(self, position: Array, step: int) -> Array:
         """The gradient that step ``step`` sees; that of the whole by default."""
         return self.value_and_gradient(position)[1]

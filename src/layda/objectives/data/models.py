@@ -28,6 +28,7 @@ class Loss:
     Attributes:
         name: ``square``, ``logistic`` or ``softmax``.
         mean: (scores (n, k), y (n,)) -> mean loss, and its derivative by the scores (n, k).
+        mean_many: the same for many models at once: (scores (n, m, k), y (n,)) -> (m,) and (n, m, k).
         curvature: scores (n, k) -> second derivatives of the mean loss by each row's scores (n, k, k).
         predict: scores (n, k) -> predicted targets (n,): numbers, or class numbers as floats.
         equation: the loss of one row, for people.
@@ -35,6 +36,7 @@ class Loss:
 
     name: str
     mean: Callable[[Array, Array], tuple[float, Array]]
+    mean_many: Callable[[Array, Array], tuple[Array, Array]]
     curvature: Callable[[Array], Array]
     predict: Callable[[Array], Array]
     equation: str
@@ -83,6 +85,30 @@ def softmax_loss(scores: Array, y: Array) -> tuple[float, Array]:
     return float(np.mean(np.log(totals) - shifted[rows, chosen])), slope / len(y)
 
 
+def _square_losses(scores: Array, y: Array) -> tuple[Array, Array]:
+    residual = scores - y[:, None, None]
+    return 0.5 * np.mean(residual[:, :, 0] ** 2, axis=0), residual / len(y)
+
+
+def _logistic_losses(scores: Array, y: Array) -> tuple[Array, Array]:
+    sign = (1.0 - 2.0 * y)[:, None, None]
+    turned = sign * scores
+    slope = sign * np.exp(-np.logaddexp(0.0, -turned)) / len(y)
+    return np.mean(np.logaddexp(0.0, turned[:, :, 0]), axis=0), slope
+
+
+def _softmax_losses(scores: Array, y: Array) -> tuple[Array, Array]:
+    rows, chosen = np.arange(len(y)), y.astype(np.intp)
+    shifted = scores - np.max(scores, axis=2, keepdims=True)
+    powers = np.exp(shifted)
+    totals = np.sum(powers, axis=2)
+    slope = powers / totals[:, :, None]
+    others = powers.copy()
+    others[rows, :, chosen] = 0.0
+    slope[rows, :, chosen] = -np.sum(others, axis=2) / totals
+    return np.mean(np.log(totals) - shifted[rows, :, chosen], axis=0), slope / len(y)
+
+
 def _square_curvature(scores: Array) -> Array:
     return np.full((len(scores), 1, 1), 1.0 / len(scores))
 
@@ -121,9 +147,9 @@ def _likeliest(scores: Array) -> Array:
 
 
 LOSSES: dict[str, Loss] = {
-    "square": Loss("square", square_loss, _square_curvature, _the_score, "½(s − y)²"),
-    "logistic": Loss("logistic", logistic_loss, _logistic_curvature, _above_a_half, "log(1 + eˢ) − y·s"),
-    "softmax": Loss("softmax", softmax_loss, _softmax_curvature, _likeliest, "log Σⱼ exp(sⱼ) − s_y"),
+    "square": Loss("square", square_loss, _square_losses, _square_curvature, _the_score, "½(s − y)²"),
+    "logistic": Loss("logistic", logistic_loss, _logistic_losses, _logistic_curvature, _above_a_half, "log(1 + eˢ) − y·s"),
+    "softmax": Loss("softmax", softmax_loss, _softmax_losses, _softmax_curvature, _likeliest, "log Σⱼ exp(sⱼ) − s_y"),
 }
 """The losses by name."""
 
@@ -167,6 +193,11 @@ class Model(ABC):
     @abstractmethod
     def value_and_gradient(self, parameters: Array, rows: Array, y: Array) -> tuple[float, Array]:
         """f and ∇f on rows (n, d) with targets y (n,)."""
+
+    def values_and_gradients(self, parameters: Array, rows: Array, y: Array) -> tuple[Array, Array]:
+        """f and ∇f for many parameter vectors (m, size) at once: (m,) and (m, size); here one after the other."""
+        found = [self.value_and_gradient(one, rows, y) for one in parameters]
+        return np.array([value for value, _ in found]), np.array([slope for _, slope in found])
 
     def mean_loss(self, parameters: Array, rows: Array, y: Array) -> float:
         """The mean loss without the penalty."""
@@ -218,6 +249,22 @@ class LinearModel(Model):
             loss, slope = self.loss.mean(self.scores(parameters, rows), y)
             value = loss + _penalty(self.l2, weights)
             gradient = np.concatenate([(rows.T @ slope + self.l2 * weights).ravel(), slope.sum(axis=0)])
+        return value, gradient
+
+    def values_and_gradients(self, parameters: Array, rows: Array, y: Array) -> tuple[Array, Array]:
+        """f and ∇f for many parameter vectors (m, size) at once, through two matrix products.
+
+        The products' order of summation is the library's, so the last bits may differ from those of one at a time.
+        """
+        m, d, k = len(parameters), self.features, self.outputs
+        weights = parameters[:, : d * k].reshape(m, d, k)
+        with np.errstate(all="ignore"):
+            scores = (rows @ weights.transpose(1, 0, 2).reshape(d, m * k)).reshape(len(rows), m, k)
+            loss, slope = self.loss.mean_many(scores + parameters[:, d * k :], y)
+            value = loss + (0.5 * self.l2 * np.sum(weights * weights, axis=(1, 2)) if self.l2 else 0.0)
+            by_weights = (rows.T @ slope.reshape(len(rows), m * k)).reshape(d, m, k).transpose(1, 0, 2)
+            by_weights = by_weights + self.l2 * weights
+            gradient = np.concatenate([by_weights.reshape(m, d * k), slope.sum(axis=0)], axis=1)
         return value, gradient
 
     def hessian(self, parameters: Array, rows: Array) -> Array:

@@ -58,6 +58,10 @@ class DataObjective(Objective):
         """f and ∇f on the whole training part."""
         return self.model.value_and_gradient(self._parameters(position), self.rows, self.targets)
 
+    def values_and_gradients(self, positions: Array) -> tuple[Array, Array]:
+        """f and ∇f at each row, through one matrix product for all."""
+        return self.model.values_and_gradients(np.asarray(positions, np.float64), self.rows, self.targets)
+
     def batch_rows(self, step: int) -> NDArray[np.intp]:
         """The numbers of the training rows that step ``step`` sees.
 
