@@ -24,10 +24,13 @@ if TYPE_CHECKING:
     from layda.plots import plot
     from layda.rule import Rule, Slot
     from layda.run.descend import descend
+    from layda.run.ensemble import ensemble
     from layda.run.files import load, save
+    from layda.run.fractions import fractions
     from layda.run.race import Race, race
     from layda.run.result import Trajectory, Verdict
     from layda.run.scipy import scipy_method
+    from layda.run.sweep import open_sweep, sweep
 
 _HOMES = {
     "Minimum": "layda.objective",
@@ -39,18 +42,22 @@ _HOMES = {
     "Verdict": "layda.run",
     "descend": "layda.run",
     "describe": "layda.diagnosis",
+    "ensemble": "layda.run",
+    "fractions": "layda.run",
     "load": "layda.run",
+    "open_sweep": "layda.run",
     "plot": "layda.plots",
     "race": "layda.run",
     "save": "layda.run",
     "scipy_method": "layda.run",
+    "sweep": "layda.run",
 }
 _ROOMS = ("errors", "functions", "lecture", "measures", "objectives", "plots", "program", "rules", "schedules", "specs")
 
 __all__ = [
     "Minimum", "Objective", "Race", "Rule", "Slot", "Trajectory", "Verdict", "__version__", "descend", "describe",
-    "errors", "functions", "lecture", "load", "measures", "objectives", "plot", "plots", "program", "race", "rules",
-    "save", "schedules", "scipy_method", "specs",
+    "ensemble", "errors", "fractions", "functions", "lecture", "load", "measures", "objectives", "open_sweep", "plot",
+    "plots", "program", "race", "rules", "save", "schedules", "scipy_method", "specs", "sweep",
 ]  # fmt: skip
 
 

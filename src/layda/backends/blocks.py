@@ -38,19 +38,21 @@ class BlockEnd:
 class _Block:
     """The matrix of columns, and who is in which lane."""
 
-    def __init__(self, plan: LanePlan, count: int, quarters: int) -> None:
+    def __init__(self, plan: LanePlan, count: int, watched: bool) -> None:
         group = plan.lanes_per_group
         self.plan = plan
         self.n = count
         self.room = -(-max(count, 1) // group) * group
-        self.notes = len(plan.watch.names) if plan.watch else 0
-        rows = len(plan.columns) + self.notes * quarters
-        self.cols = np.zeros((rows, self.room), plan.dtype)
+        self.notes = len(plan.watch.names) if plan.watch and watched else 0
+        self.states = len(plan.loop.state)
+        self.cols = np.zeros((len(plan.columns), self.room), plan.dtype)
         self.code = np.full(self.room, _NOBODY, np.int32)
         self.code[:count] = _RUNNING
         self.step = np.zeros(self.room, np.int32)
         self.ball = np.arange(self.room)
-        self.end_cols = np.zeros((rows, count), plan.dtype)
+        self.complete = True  # nobody has left yet: lane and ball are the same
+        self.end_cols = np.zeros((self.states, count), plan.dtype)
+        self.end_notes = np.zeros((4, self.notes, count), plan.dtype)
         self.end_code = np.zeros(count, np.int32)
         self.end_step = np.zeros(count, np.int32)
 
@@ -61,15 +63,17 @@ class _Block:
         return -(-self.n // group) * group
 
     def close_ranks(self) -> None:
-        """Move out those that have ended; the others follow up."""
+        """Move out those that have ended, if they are many; the others follow up."""
         n = self.n
-        gone = np.flatnonzero(self.code[:n] >= 0)
-        if not len(gone):
+        ended = self.code[:n] >= 0
+        gone = np.flatnonzero(ended)
+        if len(gone) * _CLOSE_RANKS < n:
             return
         self._leave(gone)
-        kept = np.flatnonzero(self.code[:n] < 0)
+        self.complete = False
+        kept = np.flatnonzero(~ended)
         m = len(kept)
-        self.cols[:, :m] = self.cols[:, kept]
+        self.cols[:, :m] = self.cols.take(kept, axis=1)
         self.ball[:m] = self.ball[kept]
         self.code[:m] = _RUNNING
         self.code[m:] = _NOBODY
@@ -77,15 +81,29 @@ class _Block:
 
     def _leave(self, lanes: NDArray[np.int64]) -> None:
         balls = self.ball[lanes]
-        self.end_cols[:, balls] = self.cols[:, lanes]
+        found = self.cols[: self.states].take(lanes, axis=1)
+        for row in range(self.states):
+            self.end_cols[row][balls] = found[row]
         self.end_code[balls] = self.code[lanes]
         self.end_step[balls] = self.step[lanes]
 
+    def note(self, quarter: int) -> None:
+        """Keep what was noted in a quarter."""
+        first = len(self.plan.columns) - self.notes
+        balls: Any = slice(self.n) if self.complete else self.ball[: self.n]
+        for row in range(self.notes):
+            self.end_notes[quarter, row][balls] = self.cols[first + row, : self.n]
+
     def spend(self, step: int) -> None:
         """The budget is spent."""
-        lanes = np.flatnonzero(self.code[: self.n] == _RUNNING)
-        self.code[lanes], self.step[lanes] = SPENT, step
-        self._leave(np.arange(self.n))
+        n = self.n
+        running = self.code[:n] == _RUNNING
+        self.code[:n][running], self.step[:n][running] = SPENT, step
+        if self.complete:
+            self.end_cols, self.end_code = self.cols[: self.states, :n], self.code[:n]
+            self.end_step = self.step[:n]
+        else:
+            self._leave(np.arange(n))
 
 
 def run_block(
@@ -114,14 +132,14 @@ def run_block(
         starts: accumulator -> its value before a quarter.
     """
     stretch = 0 if split is None else steps - split
-    block = _Block(plan, count, 4 if stretch else 0)
+    block = _Block(plan, count, stretch > 0)
     for row, name in enumerate(plan.columns[: len(plan.loop.state) + len(plan.varying)]):
         block.cols[row, :count] = columns[name]
     uniform = np.array([scalars[name] for name in plan.uniform] or [0.0], plan.dtype)
     end = steps if split is None else split
     t = 0
     while t < end and block.n:
-        threshold = max(block.n // _CLOSE_RANKS, 1)
+        threshold = max(-(-block.n // _CLOSE_RANKS), 1)
         t = plan.functions["march"](
             block.cols.ctypes.data, block.room, block.padded, uniform.ctypes.data, t, end, tolerance, limit,
             block.code.ctypes.data, block.step.ctypes.data, threshold,
@@ -131,11 +149,8 @@ def run_block(
         _watch(plan, block, uniform, steps, tolerance, end, starts or {})
     block.spend(steps)
     state = {name: block.end_cols[row] for row, name in enumerate(plan.loop.state)}
-    watched = {}
-    if stretch and plan.watch is not None:
-        first = len(plan.columns)
-        for index, name in enumerate(plan.watch.names):
-            watched[name] = block.end_cols[first + index :: block.notes]
+    names = plan.watch.names if stretch and plan.watch is not None else ()
+    watched = {name: block.end_notes[:, index] for index, name in enumerate(names)}
     return BlockEnd(state, block.end_code, block.end_step, watched)
 
 
@@ -156,8 +171,7 @@ def _watch(
             block.cols.ctypes.data, block.room, block.padded, uniform.ctypes.data, begin, stop, steps, split, tolerance,
             block.code.ctypes.data, block.step.ctypes.data,
         )  # fmt: skip
-        place = len(plan.columns) + index * block.notes
-        block.cols[place : place + block.notes] = block.cols[first : first + block.notes]
+        block.note(index)
         block.close_ranks()
         if not block.n:
             return

@@ -1,8 +1,8 @@
 """Very many runs of one loop at once, in vector registers: what maps, basins and sweeps are made with.
 
-A *block* is a matrix of columns (the numbers of the state, then the numbers that differ from lane to lane), one lane per
-ball, all at the same step. ``march`` takes every lane from one stopping test to the next; lanes that have ended are
-moved out by ``compact``, the others close ranks. Two texts are printed from one loop:
+A *block* is a matrix of columns (the numbers of the state, then the numbers that differ from lane to lane), one lane
+per ball, all at the same step. ``march`` takes every lane from one stopping test to the next; lanes that have ended are
+moved out, the others close ranks (:mod:`layda.backends.blocks`). Two texts are printed from one loop:
 
 - *careful*: after every step it is asked whether f and its gradient are finite (:func:`careful_function`);
 - *light*: the same steps without asking, in registers, several vectors side by side. Interval arithmetic has shown
@@ -198,9 +198,8 @@ class _Lanes:
         now = w.splat(w.do(f"trunc i64 {t} to i32"), "i32")
         for array, value in (("%code", w.whole(code, "i32")), ("%step", now)):
             address = w.do(f"getelementptr i32, ptr {array}, i64 {lane}")
-            w.line(
-                f"  call void @llvm.masked.store.v{w.width}i32.p0({ints} {value}, ptr {address}, i32 4, {w.mask} {mask})"
-            )
+            store = f"@llvm.masked.store.v{w.width}i32.p0"
+            w.line(f"  call void {store}({ints} {value}, ptr {address}, i32 4, {w.mask} {mask})")
         bits = w.do(f"bitcast {w.mask} {mask} to i{w.width}")
         w.declared.add(f"declare i{w.width} @llvm.ctpop.i{w.width}(i{w.width})")
         return w.do(f"zext i{w.width} {w.do(f'call i{w.width} @llvm.ctpop.i{w.width}(i{w.width} {bits})')} to i64")

@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-__all__ = ["cache_folder", "clear_cache", "load", "vector_width"]
+__all__ = ["cache_folder", "clear_cache", "kept_kernels", "load", "vector_width"]
 
 _LOCK = threading.Lock()
 _LOADED: dict[str, Any] = {}
@@ -32,13 +32,17 @@ def cache_folder() -> Path:
     return Path(base).expanduser() / "layda" / "kernels"
 
 
+def kept_kernels() -> list[Path]:
+    """The files of the cache."""
+    return sorted(cache_folder().glob("*" + _SUFFIX))
+
+
 def clear_cache() -> int:
     """Remove every kept kernel; how many there were."""
-    removed = 0
-    for path in cache_folder().glob("*" + _SUFFIX):
+    kernels = kept_kernels()
+    for path in kernels:
         path.unlink(missing_ok=True)
-        removed += 1
-    return removed
+    return len(kernels)
 
 
 @cache

@@ -12,6 +12,7 @@ from layda.cli.console import fail, safe_streams
 from layda.cli.lecture import lecture
 from layda.cli.lists import objectives, rules
 from layda.cli.race import race
+from layda.cli.sweep import basins, cache, sweep
 from layda.errors import FormulaError, LaydaError
 
 __all__ = ["app", "run"]
@@ -25,9 +26,12 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("race")(race)
+app.command("sweep")(sweep)
+app.command("basins")(basins)
 app.command("lecture")(lecture)
 app.command("rules")(rules)
 app.command("objectives")(objectives)
+app.add_typer(cache, name="cache")
 
 _CLICK_EXCEPTION = next(cls for cls in typer.BadParameter.__mro__ if cls.__name__ == "ClickException")
 

@@ -1,8 +1,8 @@
 """From how a run ended to the evidence and the verdict's code: one program for a single descent and for many lanes.
 
-The vectors of a run (its last points, its gradients) are first reduced to scalars by largest values, which are exact: by
-NumPy for one run of any dimension (``layda/run/judge.py``), by :func:`reduced` in lanes. What follows is the same program
-for both.
+The vectors of a run (its last points, its gradients) are first reduced to scalars by largest values, which are exact:
+by NumPy for one run of any dimension (``layda/run/judge.py``), by :func:`reduced` in lanes. What follows is the same
+program for both.
 """
 
 from __future__ import annotations
@@ -56,9 +56,13 @@ def reduced(
     """The scalars that lie in vectors, one number per coordinate each.
 
     Args:
-        place, last, earlier: the last three positions.
-        rest, push: what is zero where the rule rests, at ``place`` and at ``last``.
-        low, high: the box around the path before ``place``.
+        place: the last position.
+        last: the one before.
+        earlier: the one before that.
+        rest: what is zero where the rule rests, at ``place``.
+        push: the same at ``last``.
+        low: the lower corner of the box around the path before ``place``.
+        high: its upper corner.
         observed: f and its gradient at ``place``.
         box: the objective's.
     """

@@ -122,7 +122,7 @@ def _adjoints(
 
 
 def _times(graph: Graph, adjoint: Traced, partial: Traced) -> Traced:
-    """adjoint · partial, a fraction 1/2ᵏ taken out of a doubling: (c·u)·(a + a) = ((2c)·u)·a for c = 1/2, 1/4, …
+    """adjoint · partial, a fraction 1/2ᵏ taken out of a doubling: (c·u)·(a + a) = ((2c)·u)·a where c is 1/2ᵏ.
 
     So the slope of (x² − 1)²/4 is (x² − 1)·x, without a chain of halvings and doublings.
     """

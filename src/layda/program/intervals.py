@@ -1,8 +1,8 @@
 """Bounds by interval arithmetic: between which numbers does a program stay, given between which its inputs are?
 
 Used to prove that some steps need no test for overflow: a fast path runs them without, and tests afterwards that
-what the proof assumed still holds. The bounds are therefore generous, never tight, and ``None`` ("may not be finite") is
-always a safe answer.
+what the proof assumed still holds. The bounds are therefore generous, never tight, and ``None`` ("may not be finite")
+is always a safe answer.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The ensemble's path for tables and black boxes: the rule's step on (balls, dimension) arrays, gradients for all at once.
+"""The ensemble's path for tables and black boxes: the rule's step on (balls, dimension) arrays, all gradients at once.
 
 The twin of :mod:`layda.run.numeric`, without a record. Where every step has a gradient of its own (mini-batches), balls
 run one after the other.
@@ -136,7 +136,9 @@ class _Balls:
         begun = stepper.start(self.numbers, self.x)
         self.slots = [np.broadcast_to(np.asarray(value, np.float64), self.x.shape).copy() for value in begun.slots]
         self.shared = [np.full((count, 1), float(value)) for value in begun.shared]
-        self.schedules = [np.broadcast_to(np.asarray(value, np.float64), (count, 1)).copy() for value in begun.schedules]
+        self.schedules = [
+            np.broadcast_to(np.asarray(value, np.float64), (count, 1)).copy() for value in begun.schedules
+        ]
         self.last, self.earlier = self.x.copy(), self.x.copy()
         self.low, self.high = self.x.copy(), self.x.copy()
         self.top = np.full(count, -np.inf)
@@ -169,7 +171,8 @@ class _Balls:
         )
         self.rest[balls] = rest
         fine = np.isfinite(self.value[balls]) & np.all(np.isfinite(self.slope[balls]), axis=1)
-        return fine & np.array([self.objective.is_defined(place) for place in self.x[balls]])
+        defined = np.array([self.objective.is_defined(place) for place in self.x[balls]], dtype=bool)
+        return np.asarray(fine & defined)
 
     def settled(self, balls: Array, tolerance: float) -> Array:
         """The stopping test."""
@@ -191,15 +194,13 @@ class _Balls:
         x = self.x[balls]
         self.low[balls] = np.minimum(self.low[balls], x)
         self.high[balls] = np.maximum(self.high[balls], x)
-        moved, state = self.stepper.step(
-            self.numbers_of(balls), float(t), x, self.slope[balls], self.state_of(balls)
-        )
+        moved, state = self.stepper.step(self.numbers_of(balls), float(t), x, self.slope[balls], self.state_of(balls))
         self.earlier[balls], self.last[balls] = self.last[balls], x
         self.x[balls] = moved
         for store, group in ((self.slots, state.slots), (self.shared, state.shared), (self.schedules, state.schedules)):
             for array, value in zip(store, group, strict=True):
                 array[balls] = value
-        return ~np.all(np.isfinite(self.x[balls]), axis=1)
+        return np.asarray(~np.all(np.isfinite(self.x[balls]), axis=1))
 
 
 def _together(
@@ -307,5 +308,3 @@ def _judged(b: _Balls, found: dict[str, Array], window: _Window, options: Mappin
         if verdict[ball] != _CODES["saddle"]:
             basin[ball] = _basin(place[index], minima, options["radius"])
     return {"verdict": verdict, "basin": basin}
-
-

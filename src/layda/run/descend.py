@@ -110,6 +110,11 @@ def _is_share(value: Any) -> bool:
 
 
 def whole_number(name: str, value: Any, low: int, high: int) -> int:
+    """A whole number within its range.
+
+    Raises:
+        SettingError: anything else.
+    """
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or not low <= value <= high:
         raise SettingError(f"{name} is {value!r}; allowed is a whole number from {low} to {high}")
     return int(value)

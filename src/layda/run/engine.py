@@ -30,6 +30,7 @@ from layda.run.minima import known_minima
 __all__ = ["Engine", "threads_of"]
 
 Array = NDArray[Any]
+Ranges = tuple[tuple[str, tuple[float, float]], ...]
 _CODES = {kind: index for index, kind in enumerate(VERDICTS)}
 _BLOCK_NUMBERS = 1 << 16  # numbers in a block's matrix: it should stay in a core's own cache
 _CLOCK = 64  # without stopping tests: steps between two looks around
@@ -88,7 +89,18 @@ class Engine:
     def _finish(self) -> Any:
         return finish_program(self.objective, self.stepper, self.watched)
 
-    def _plan(self, size: float, ranges: dict[str, tuple[float, float]], history: bool = False) -> tuple[Any, float]:
+    def _plan(self, size: float, ranges: Ranges, history: bool = False) -> tuple[Any, float]:
+        """The printed loop and what counts as a moderate state; made once for the same question."""
+        key = (size, ranges, history)
+        if key not in self._plans:
+            self._plans[key] = self._planned(size, dict(ranges), history)
+        return self._plans[key]
+
+    @cached_property
+    def _plans(self) -> dict[Any, tuple[Any, float]]:
+        return {}
+
+    def _planned(self, size: float, ranges: dict[str, tuple[float, float]], history: bool) -> tuple[Any, float]:
         """The printed loop and what counts as a moderate state."""
         names, whole = self._names, self._whole
         tested = self.tolerance > 0.0
@@ -112,9 +124,14 @@ class Engine:
         )
 
     def run(
-        self, starts: Array, numbers: Mapping[str, Any], threads: int | None = None,
+        self,
+        starts: Array,
+        numbers: Mapping[str, Any],
+        threads: int | None = None,
         progress: Callable[[int], None] | None = None,
-    ) -> dict[str, Array]:  # fmt: skip
+        ranges: Mapping[str, tuple[float, float]] | None = None,
+        size: float | None = None,
+    ) -> dict[str, Array]:
         """Run every ball.
 
         Args:
@@ -122,16 +139,19 @@ class Engine:
             numbers: name -> value, or one for each ball.
             threads: by default one for each core.
             progress: called with the number of balls done since the last call.
+            ranges: of the numbers, where these balls are part of a larger whole that shares one printed text.
+            size: the largest coordinate of the whole's starts.
 
         Returns:
             What ``keep`` names; positions and estimates (balls, dimension).
         """
         count = len(starts)
         ends = np.array([*np.ravel(self.objective.box), 1.0])
-        finite = np.abs(starts[np.isfinite(starts)])
-        size = max(float(np.max(np.abs(ends))), float(np.max(finite, initial=0.0)))
-        ranges = {name: (float(np.min(value)), float(np.max(value))) for name, value in numbers.items()}
-        plan, limit = self._plan(size, ranges)
+        size = max(float(np.max(np.abs(ends))), float(np.max(np.abs(starts))) if size is None else size)
+        if ranges is None:
+            ranges = {name: (float(np.min(value)), float(np.max(value))) for name, value in numbers.items()}
+        ordered = tuple(sorted(ranges.items()))
+        plan, limit = self._plan(size, ordered)
         found = self._rooms(count)
         length = len(plan.columns) or 1
         block = max(plan.lanes_per_group, min(8192, _BLOCK_NUMBERS // length * 2))
@@ -139,10 +159,10 @@ class Engine:
         def work(first: int) -> int:
             part = slice(first, min(first + block, count))
             own = {name: (value[part] if np.ndim(value) else value) for name, value in numbers.items()}
-            ended = self._block(plan, limit, size, ranges, starts[part], own)
+            ended = self._block(plan, limit, size, ordered, starts[part], own)
             for name, values in ended.items():
                 found[name][part] = values
-            return part.stop - part.start
+            return len(starts[part])
 
         firsts = range(0, count, block)
         workers = min(threads_of(threads), max(1, len(firsts)))
@@ -190,7 +210,7 @@ class Engine:
         plan: LanePlan,
         limit: float,
         size: float,
-        ranges: dict[str, tuple[float, float]],
+        ranges: Ranges,
         starts: Array,
         numbers: dict[str, Any],
     ) -> dict[str, Array]:
@@ -255,7 +275,7 @@ class Engine:
         starts: Array,
         numbers: dict[str, Any],
         size: float,
-        ranges: dict[str, tuple[float, float]],
+        ranges: Ranges,
         length: int,
     ) -> dict[str, Array]:
         """Two things that few balls need: the curvature where one is stuck, and the largest f before the window.
@@ -285,9 +305,7 @@ class Engine:
                 outcome = dict(evaluate(self._finish, known, count))
         return outcome
 
-    def _highest(
-        self, starts: Array, numbers: dict[str, Any], size: float, ranges: dict[str, tuple[float, float]], split: int
-    ) -> Array:
+    def _highest(self, starts: Array, numbers: dict[str, Any], size: float, ranges: Ranges, split: int) -> Array:
         plan, limit = self._plan(size, ranges, history=True)
         with np.errstate(all="ignore"):
             columns = self._columns(starts, numbers, plan)
@@ -345,9 +363,7 @@ def _tell(progress: Callable[[int], None] | None, done: int) -> None:
         progress(done)
 
 
-def _in_turn(
-    pool: ThreadPoolExecutor, work: Callable[[int], int], items: Any, ahead: int
-) -> Iterator[int]:
+def _in_turn(pool: ThreadPoolExecutor, work: Callable[[int], int], items: Any, ahead: int) -> Iterator[int]:
     """Results in order, with only so many pieces waiting: a billion balls are not a million futures."""
     from collections import deque
 

@@ -78,7 +78,8 @@ def ensemble(
     Returns:
         A dataset over ``ball`` for one-dimensional arrays (``axis_0``, ``axis_1``, … for more: starts and settings are
         broadcast against each other as NumPy does), with what ``keep`` names. ``verdict`` holds places in
-        ``layda.measures.VERDICTS``, ``basin`` places in the list of known minima, −1 for none; the attributes say the rest.
+        ``layda.measures.VERDICTS``, ``basin`` places in the list of known minima, −1 for none; the attributes say the
+        rest.
 
     Raises:
         SettingError: shapes that do not go together, settings out of range, an unknown name in ``keep``.

@@ -25,7 +25,7 @@ from layda.run.race import Race
 from layda.run.records import from_record, objective_from_record, objective_record, to_record
 from layda.run.result import Trajectory
 
-__all__ = ["load", "save", "whole_file"]
+__all__ = ["current_umask", "load", "save", "whole_file"]
 
 _FORMAT = "layda result"
 _VERSION = 1
@@ -65,18 +65,21 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
         yield draft
         with draft.open("rb+") as stream:
             os.fsync(stream.fileno())
-        os.chmod(draft, 0o666 & ~_umask())  # mkstemp is private to its owner; a result is an ordinary file
+        os.chmod(draft, 0o666 & ~current_umask())  # mkstemp is private to its owner; a result is an ordinary file
         os.replace(draft, target)
     except OSError as error:
         if isinstance(error, FileError):
             raise
-        raise FileError(f"{target} cannot be written: {error.strerror or error}") from None
+        fault = FileError(f"{target} cannot be written: {error.strerror or error}")
+        fault.errno = error.errno  # so that a full disk can be told from other faults
+        raise fault from None
     finally:
         draft.unlink(missing_ok=True)
     _sync_folder(target.parent)
 
 
-def _umask() -> int:
+def current_umask() -> int:
+    """The bits that new files do not get."""
     mask = os.umask(0)
     os.umask(mask)
     return mask

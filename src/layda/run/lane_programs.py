@@ -18,6 +18,10 @@ from layda.run.loops import Layout, layout
 __all__ = ["QUARTER_STARTS", "finish_program", "only", "window_watch"]
 
 _INFINITE = float("inf")
+_COMPUTED = (
+    "step", "finite", "nan", "place_finite", "defined", "displacement", "displacement_before", "extent",
+    "extent_before", "outside", "gradient", "gradient_change", "rate", "largest_rate", "box_width",
+)  # fmt: skip
 _QUARTERED = ("displacement", "distance", "high", "low")
 QUARTER_STARTS = {"displacement": -_INFINITE, "distance": _INFINITE, "high": -_INFINITE, "low": _INFINITE}
 """What a quarter's largest and smallest values begin with."""
@@ -65,9 +69,7 @@ def finish_program(objective: TracedObjective, stepper: Stepper, watched: bool) 
     graph = Graph()
     names = layout(objective.dimension, stepper)
     state = names.carried if not watched else tuple(name for name in names.everything if name != "highest")
-    computed = {"step", "finite", "nan", "place_finite", "defined", "displacement", "displacement_before", "extent",
-                "extent_before", "outside", "gradient", "gradient_change", "rate", "largest_rate", "box_width"}  # fmt: skip
-    given = tuple(name for name in SCALARS if name not in computed) if watched else ()
+    given = tuple(name for name in SCALARS if name not in _COMPUTED) if watched else ()
     inputs = tuple(dict.fromkeys((*state, *stepper.numbers, "t", *given)))
     known: dict[str, Any] = {name: graph.input(name) for name in inputs}
     x = [known[name] for name in names.position]
@@ -84,9 +86,9 @@ def finish_program(objective: TracedObjective, stepper: Stepper, watched: bool) 
     outputs["value"] = next(iter(answer.values()))
     if watched:
         rests = [stepper.rest(known, known["t"], a, g, schedules) for a, g in zip(x, observed[1:], strict=True)]
-        vectors = [[known[name] for name in group] for group in (names.last, names.earlier)]
-        push, low, high = ([known[name] for name in group] for group in (names.push, names.low, names.high))
-        found = reduced(x, *vectors, rests, push, low, high, observed, objective.box)
+        groups = (names.last, names.earlier, names.push, names.low, names.high)
+        last, earlier, push, low, high = ([known[name] for name in group] for group in groups)
+        found = reduced(x, last, earlier, rests, push, low, high, observed, objective.box)
         sides = [right - left for left, right in objective.box]
         rate = graph.lift(now.learning_rate)  # type: ignore[attr-defined]
         found |= {

@@ -194,5 +194,5 @@ def _same_for_all(
 
 def contracted_loop(loop: Loop) -> Loop:
     """The loop with fused multiply-adds, as ``fast=True`` runs it."""
-    parts = {name: contracted(getattr(loop, name)) for name in ("observe", "check", "advance")}
-    return replace(loop, **parts)
+    observe, check, advance = (contracted(part) for part in (loop.observe, loop.check, loop.advance))
+    return replace(loop, observe=observe, check=check, advance=advance)

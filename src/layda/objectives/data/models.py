@@ -148,7 +148,9 @@ def _likeliest(scores: Array) -> Array:
 
 LOSSES: dict[str, Loss] = {
     "square": Loss("square", square_loss, _square_losses, _square_curvature, _the_score, "½(s − y)²"),
-    "logistic": Loss("logistic", logistic_loss, _logistic_losses, _logistic_curvature, _above_a_half, "log(1 + eˢ) − y·s"),
+    "logistic": Loss(
+        "logistic", logistic_loss, _logistic_losses, _logistic_curvature, _above_a_half, "log(1 + eˢ) − y·s"
+    ),
     "softmax": Loss("softmax", softmax_loss, _softmax_losses, _softmax_curvature, _likeliest, "log Σⱼ exp(sⱼ) − s_y"),
 }
 """The losses by name."""
