@@ -156,7 +156,7 @@ class Store:
         """
         zarr = _zarr()
         try:
-            self.marker(tile).unlink(missing_ok=True)
+            self._clear(tile)
             group = zarr.open_group(str(self.path), mode="r+", zarr_format=3)
             for name in self.keep:
                 array = group[name].with_config({"write_empty_chunks": True})
@@ -169,15 +169,26 @@ class Store:
         except OSError as error:
             raise _explained(error, self.path) from error
 
+    def _clear(self, tile: int) -> None:
+        """Take away the marker, and the drafts that a killed process has left of this tile."""
+        self.marker(tile).unlink(missing_ok=True)
+        drafts = list(self.marker(tile).parent.glob(f".{tile}-*.json"))
+        for name in self.keep:
+            chunk = self._chunk(name, tile)
+            drafts += chunk.parent.glob(f"{chunk.name}.*.partial")
+        for draft in drafts:
+            draft.unlink(missing_ok=True)
+
+    def _chunk(self, name: str, tile: int) -> Path:
+        """The file of a variable's chunk; one tile is one chunk."""
+        place = [str(index) for index in self.grid.place(tile)]
+        return self.path.joinpath(name, "c", *place, *(("0",) if name in ("position", "estimate") else ()))
+
     def _checksums(self, tile: int) -> dict[str, str] | None:
         found = {}
         for name in self.keep:
-            place = [str(index) for index in self.grid.place(tile)]
-            if name in ("position", "estimate"):
-                place.append("0")
-            chunk = self.path.joinpath(name, "c", *place)
             try:
-                found[name] = hashlib.sha256(chunk.read_bytes()).hexdigest()
+                found[name] = hashlib.sha256(self._chunk(name, tile).read_bytes()).hexdigest()
             except OSError:
                 return None
         return found

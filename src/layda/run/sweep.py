@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -266,18 +267,17 @@ def _on_cluster(plan: Plan, tiles: list[int], client: Any, progress: Callable[[i
         from distributed import as_completed
     except ImportError:
         raise MissingExtraError("dask", "sweep", "a sweep on a cluster") from None
-    shared = client.scatter(plan, broadcast=True) if tiles else None
-    tasks = {client.submit(_compute, shared, tile, pure=False, retries=2, key=f"layda-tile-{tile}-{id(plan)}"): tile
-             for tile in tiles}  # fmt: skip
+    # The plan goes with every task: what is scattered once is gone with the workers that hold it.
+    run = uuid.uuid4().hex
+    tasks = {client.submit(_compute, plan, tile, retries=2, key=f"layda-{run}-{tile}"): tile for tile in tiles}
     failed: dict[int, str] = {}
     for task in as_completed(list(tasks)):  # type: ignore[no-untyped-call]
-        tile = tasks.pop(task)
+        tile = tasks[task]
         if task.status == "finished":
             if progress is not None:
                 progress(_count(plan.job.grid, tile))
         else:
             failed[tile] = str(task.exception()) if task.status == "error" else task.status
-        task.release()  # what a dead worker knew of a finished tile is not computed again
     for tile in [tile for tile in failed if plan.store.done(tile)]:
         del failed[tile]  # its worker died after the marker was written
     if failed:
