@@ -85,9 +85,9 @@ def ensemble(
         SettingError: shapes that do not go together, settings out of range, an unknown name in ``keep``.
 
     >>> import layda
-    >>> found = layda.ensemble("x^4 - 2x^2 + x/4", "heavy-ball", [-2.0, 0.5, 2.0], learning_rate=0.02)
+    >>> found = layda.ensemble("x^4 - 2x^2 + x/4", "heavy-ball", [-2.0, 2.0], learning_rate=0.005, momentum=0.5)
     >>> [layda.measures.VERDICTS[code] for code in found.verdict.values]
-    ['converged', 'converged', 'converged']
+    ['converged', 'trapped']
     """
     target, way = to_objective(objective), to_rule(rule)
     given = {**(settings or {}), **numbers}
