@@ -16,7 +16,7 @@ __all__ = ["BlockEnd", "run_block"]
 
 Array = NDArray[Any]
 _RUNNING, _NOBODY = -1, 9
-_CLOSE_RANKS = 8  # when an eighth of the lanes has ended
+_CLOSE_RANKS = 4  # when a quarter of the lanes has ended
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from layda.program.loop import LOST, SETTLED, Loop
 
 __all__ = ["LanePlan", "Watch", "proven_steps"]
 
-_REGISTERS = 32
+_REGISTERS = 24  # of the 32 that AVX-512 has; the others hold constants and what is in between
 _LONGEST_BODY = 1500  # operations that the light text holds side by side, so that it stays in the instruction cache
 _MOST_PROVEN = 8
 

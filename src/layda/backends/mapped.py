@@ -17,7 +17,7 @@ from layda.program import Program, arithmetic
 __all__ = ["evaluate"]
 
 Array = NDArray[np.float64]
-_WORTH_COMPILING = 2e6  # evaluations times operations; compiling takes some 30 ms, NumPy does about 1e9 a second
+_WORTH_COMPILING = 1e5  # evaluations times operations: a block of a large ensemble, whose other blocks need it, too
 _LARGEST = 30_000  # operations; longer texts take LLVM seconds
 
 
@@ -40,19 +40,19 @@ def evaluate(program: Program, inputs: Mapping[str, Any], count: int) -> dict[st
     arrays = tuple(name for name in program.inputs if np.ndim(inputs[name]))
     function, width = _function(program, arrays)
     room = -(-count // width) * width
-    table = np.zeros((max(len(arrays), 1), room))
-    for row, name in enumerate(arrays):
-        table[row, :count] = inputs[name]
+    columns = [np.ascontiguousarray(inputs[name], np.float64) for name in arrays]
+    places = np.array([column.ctypes.data for column in columns] or [0], np.uintp)
     scalars = np.array([float(inputs[name]) for name in program.inputs if name not in arrays] or [0.0])
     out = np.empty((len(program.outputs), room))
-    function(table.ctypes.data, room, scalars.ctypes.data, out.ctypes.data)
+    function(places.ctypes.data, count, room, scalars.ctypes.data, out.ctypes.data)
     return {name: out[row, :count] for row, name in enumerate(program.output_names)}
 
 
 @lru_cache(maxsize=256)
 def _function(program: Program, arrays: tuple[str, ...]) -> tuple[Any, int]:
+    """The kernel: a pointer for every array, read where it lies; the last vector reads only what is there."""
     w = Writer(vector_width())
-    w.line("define void @mapped(ptr %table, i64 %room, ptr %scalars, ptr %out) {")
+    w.line("define void @mapped(ptr %places, i64 %count, i64 %room, ptr %scalars, ptr %out) {")
     w.label("entry")
     place = w.do("alloca i64")
     w.line(f"  store i64 0, ptr {place}")
@@ -60,13 +60,27 @@ def _function(program: Program, arrays: tuple[str, ...]) -> tuple[Any, int]:
     for index, name in enumerate(name for name in program.inputs if name not in arrays):
         address = w.do(f"getelementptr double, ptr %scalars, i64 {index}")
         known[name] = w.splat(w.do(f"load double, ptr {address}"))
+    bases = []
+    for row in range(len(arrays)):
+        address = w.do(f"getelementptr ptr, ptr %places, i64 {row}")
+        bases.append(w.do(f"load ptr, ptr {address}"))
+    count = w.splat("%count", "i64")
+    counting = f"<{', '.join(f'i64 {index}' for index in range(w.width))}>"
     w.line("  br label %next")
     w.label("next")
     lane = w.do(f"load i64, ptr {place}")
     w.line(f"  br i1 {w.do(f'icmp slt i64 {lane}, %room')}, label %work, label %done")
     w.label("work")
-    for row, name in enumerate(arrays):
-        known[name] = w.do(f"load {w.vector}, ptr {_address(w, '%table', row, lane)}, align 8")
+    ints = f"<{w.width} x i64>"
+    numbered = w.do(f"add {ints} {w.splat(lane, 'i64')}, {counting}")
+    there = w.do(f"icmp slt {ints} {numbered}, {count}")
+    w.declared.add(f"declare {w.vector} @llvm.masked.load.v{w.width}f64.p0(ptr, i32, {w.mask}, {w.vector})")
+    for base, name in zip(bases, arrays, strict=True):
+        address = w.do(f"getelementptr double, ptr {base}, i64 {lane}")
+        known[name] = w.do(
+            f"call {w.vector} @llvm.masked.load.v{w.width}f64.p0(ptr {address}, i32 8, {w.mask} {there}, "
+            f"{w.vector} zeroinitializer)"
+        )
     found = w.program(program.lowered, known)
     for row, name in enumerate(program.output_names):
         w.line(f"  store {w.vector} {found[name]}, ptr {_address(w, '%out', row, lane)}, align 8")
@@ -74,9 +88,10 @@ def _function(program: Program, arrays: tuple[str, ...]) -> tuple[Any, int]:
     w.line("  br label %next")
     w.label("done")
     w.line("  ret void\n}")
-    pointer = ctypes.c_void_p
+    pointer, number = ctypes.c_void_p, ctypes.c_int64
     text = "\n".join([*sorted(w.declared), *w.lines]) + "\n"
-    return load(text, {"mapped": (None, pointer, ctypes.c_int64, pointer, pointer)})["mapped"], w.width
+    types = (None, pointer, number, number, pointer, pointer)
+    return load(text, {"mapped": types})["mapped"], w.width
 
 
 def _address(w: Writer, base: str, row: int, lane: str) -> str:

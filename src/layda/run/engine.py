@@ -32,8 +32,9 @@ __all__ = ["Engine", "threads_of"]
 Array = NDArray[Any]
 Ranges = tuple[tuple[str, tuple[float, float]], ...]
 _CODES = {kind: index for index, kind in enumerate(VERDICTS)}
-_BLOCK_NUMBERS = 1 << 16  # numbers in a block's matrix: it should stay in a core's own cache
-_CLOCK = 64  # without stopping tests: steps between two looks around
+_BLOCK_NUMBERS = 1 << 18  # numbers in a block's matrix: it should stay in a core's own cache
+_LARGEST_BLOCK = 16384
+_LONGEST_STRETCH = 256  # without stopping tests: steps between two looks around
 _MODERATE = 4.0  # widths of everything that is known of the problem's size
 
 
@@ -113,7 +114,7 @@ class Engine:
             LanePlan(
                 loop,
                 self.varying,
-                self.check_every if tested else _CLOCK,
+                self.check_every if tested else _stretch(self.steps),
                 tested and not history,
                 proven,
                 window_watch(loop, names) if self.watched and not history else None,
@@ -154,7 +155,7 @@ class Engine:
         plan, limit = self._plan(size, ordered)
         found = self._rooms(count)
         length = len(plan.columns) or 1
-        block = max(plan.lanes_per_group, min(8192, _BLOCK_NUMBERS // length * 2))
+        block = max(plan.lanes_per_group, min(_LARGEST_BLOCK, _BLOCK_NUMBERS // length))
 
         def work(first: int) -> int:
             part = slice(first, min(first + block, count))
@@ -331,7 +332,7 @@ class Engine:
                     gradient, distance = outcome["gradient"][settled], outcome["distance"][settled]
                     gap = allowed_gap(judged, known[0], value, gradient, distance)
                     verdict[settled[~saddle & (value - known[0].value > gap)]] = _CODES["trapped"]
-            if known:
+            if known and "basin" in self.keep:
                 nearest, distance = _nearest(place, np.array([minimum.position for minimum in known]))
                 inside = (distance <= self.radius) & (verdict[settled] != _CODES["saddle"])
                 basin[settled] = np.where(inside, nearest, -1)
@@ -342,6 +343,11 @@ class Engine:
             return None
         columns = {name: place[:, i] for i, name in enumerate(judged.coordinates)}
         return np.array(evaluate(inertia_program(judged), columns, len(place))["sign"])
+
+
+def _stretch(steps: int) -> int:
+    """The longest stretch that leaves few steps over at the end: those are done carefully, one at a time."""
+    return min(range(_LONGEST_STRETCH // 2, _LONGEST_STRETCH + 1), key=lambda length: (steps % length, -length))
 
 
 def _taken(numbers: dict[str, Any], index: Array) -> dict[str, Any]:
