@@ -26,7 +26,7 @@ from layda.program.loop import LOST, SETTLED, Loop
 
 __all__ = ["LanePlan", "Watch", "proven_steps"]
 
-_REGISTERS = 24  # of the 32 that AVX-512 has; the others hold constants and what is in between
+_REGISTERS = 28  # of the 32 that AVX-512 has; the others hold constants and what is in between
 _LONGEST_BODY = 1500  # operations that the light text holds side by side, so that it stays in the instruction cache
 _MOST_PROVEN = 8
 
@@ -127,7 +127,7 @@ class LanePlan:
         """Vectors that go side by side in the light text."""
         alive = len(self.loop.persistent) + len(self.varying)
         size = max(1, self.loop.operation_count)
-        return max(1, min(8, _REGISTERS // max(1, alive), _LONGEST_BODY // (2 * size)))
+        return max(1, min(12, _REGISTERS // max(1, alive), _LONGEST_BODY // (2 * size)))
 
     @cached_property
     def lanes_per_group(self) -> int:

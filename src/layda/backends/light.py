@@ -9,6 +9,8 @@ from layda.program.loop import SETTLED
 
 __all__ = ["write_march"]
 
+_SHORT = 60  # operations in a step
+
 
 def write_march(plan: Any, w: Writer, lanes: Any) -> None:
     """``march``: every lane from t0 to t1, or until ``threshold`` lanes have ended; returns the step reached.
@@ -34,6 +36,7 @@ class _Light:
         w.label("entry")
         self.clock, self.ended = lanes.variable("i64", "%t0"), lanes.variable("i64", "0")
         self.place, self.inner = lanes.variable("i64", "0"), lanes.variable("i64", "0")
+        self.step = lanes.variable("i64", "0")
         self.state = [{name: lanes.variable(w.vector) for name in self.loop.persistent} for _ in range(self.unroll)]
         self.settled = [lanes.variable(w.mask, "zeroinitializer") for _ in range(self.unroll)]
         self.uniform = lanes.numbers(None)
@@ -96,7 +99,7 @@ class _Light:
             w.line(f"  br i1 {w.do(f'icmp sgt i64 {t}, 0')}, label %test, label %untested")
             w.label("test")
             passing = [{name: lanes.read(lanes.column(name, place)) for name in loop.passing} for place in where]
-            found = w.programs(plan.printed(loop.check), self._seen(t, passing))
+            found = w.programs(plan.printed(loop.check), self._seen(t, range(self.unroll), passing))
             for index, result in enumerate(found):
                 lanes.put(w.mask, self.settled[index], w.both(active[index], result["settled"]))
             w.line("  br label %tested")
@@ -121,8 +124,7 @@ class _Light:
         """``every`` steps: a loop over proven stretches, then the rest; the last ones keep what passes through."""
         w, lanes, plan, loop = self.w, self.lanes, self.plan, self.loop
         full = loop.memory if loop.passing else 0
-        size = max(1, loop.operation_count * self.unroll)
-        block = max(1, min(plan.proven, plan.every - full, 1500 // size))
+        block = max(1, min(plan.proven, plan.every - full))
         rounds = (plan.every - full) // block
         rest = plan.every - full - rounds * block
         lanes.put("i64", self.inner, "0")
@@ -130,8 +132,16 @@ class _Light:
         w.label("round")
         inner = lanes.get("i64", self.inner)
         now = w.do(f"add i64 {t}, {w.do(f'mul i64 {inner}, {block}')}")
-        for offset in range(block):
-            self._advance(w.do(f"add i64 {now}, {offset}"))
+        lanes.put("i64", self.step, now)
+        until = w.do(f"add i64 {now}, {block}")
+        w.line("  br label %one")
+        w.label("one")
+        moment = lanes.get("i64", self.step)
+        self._advance(moment)
+        after = w.do(f"add i64 {moment}, 1")
+        lanes.put("i64", self.step, after)
+        w.line(f"  br i1 {w.do(f'icmp eq i64 {after}, {until}')}, label %stepped, label %one")
+        w.label("stepped")
         self._moderate("moderate", active)
         following = w.do(f"add i64 {inner}, 1")
         lanes.put("i64", self.inner, following)
@@ -151,26 +161,41 @@ class _Light:
             since += 1
         return kept
 
-    def _seen(self, t: str, more: list[dict[str, str]] | None = None) -> list[dict[str, str]]:
-        """Everything that is known at step t, what is observed included; one dictionary per vector."""
+    def _seen(self, t: str, vectors: range, more: list[dict[str, str]] | None = None) -> list[dict[str, str]]:
+        """Everything that is known of these vectors at step t, what is observed included."""
         w, lanes, time = self.w, self.lanes, self.lanes.time(t)
         found: list[dict[str, str]] = []
-        for index, state in enumerate(self.state):
+        for index in vectors:
             known = self.uniform | self.varying[index] | {"tolerance": self.tolerance, "t": time}
-            known |= {name: lanes.get(w.vector, variable) for name, variable in state.items()}
+            known |= {name: lanes.get(w.vector, variable) for name, variable in self.state[index].items()}
             found.append(known | more[index] if more else known)
         observe = self.loop.observe.select([name for name in self.loop.observed if name in self.loop.observed_by_light])
         seen = w.programs(self.plan.printed(observe), found)
         return [known | observed for known, observed in zip(found, seen, strict=True)]
 
+    @property
+    def _together(self) -> list[range]:
+        """Which vectors are written operation by operation beside each other, so that one waits while others work.
+
+        Short programs are written one vector after the other: the processor looks far enough ahead by itself, and fewer
+        registers are taken.
+        """
+        if self.loop.operation_count > _SHORT:
+            return [range(self.unroll)]
+        return [range(index, index + 1) for index in range(self.unroll)]
+
     def _advance(self, t: str, more: list[dict[str, str]] | None = None) -> list[dict[str, str]]:
         """One step of what persists; the next values of everything that the program makes."""
         names = self.loop.persistent if more is None else (*self.loop.persistent, *self.loop.passing)
-        moved = self.w.programs(self.plan.printed(self.loop.advance.select(names)), self._seen(t, more))
-        for state, values in zip(self.state, moved, strict=True):
-            for name, variable in state.items():
-                self.lanes.put(self.w.vector, variable, values[name])
-        return moved
+        program = self.plan.printed(self.loop.advance.select(names))
+        found: list[dict[str, str]] = []
+        for vectors in self._together:
+            moved = self.w.programs(program, self._seen(t, vectors, more))
+            for index, values in zip(vectors, moved, strict=True):
+                for name, variable in self.state[index].items():
+                    self.lanes.put(self.w.vector, variable, values[name])
+            found += moved
+        return found
 
     def _advance_fully(self, t: str, before: list[dict[str, str]]) -> list[dict[str, str]]:
         """One step of everything; the passing numbers after it."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
+import itertools
 import os
 import tempfile
 import threading
@@ -18,6 +19,7 @@ __all__ = ["cache_folder", "clear_cache", "kept_kernels", "load", "vector_width"
 
 _LOCK = threading.Lock()
 _LOADED: dict[str, Any] = {}
+_NUMBERS = itertools.count()
 _SUFFIX = ".o"
 
 
@@ -143,6 +145,6 @@ def load(text: str, functions: dict[str, tuple[Any, ...]]) -> dict[str, Any]:
             library = llvm.JITLibraryBuilder().add_object_img(code).add_current_process()
             for name in functions:
                 library.export_symbol(name)
-            _LOADED[key] = library.link(_compiler(), key)
+            _LOADED[key] = library.link(_compiler(), f"{key}-{next(_NUMBERS)}")
         tracker = _LOADED[key]
         return {name: ctypes.CFUNCTYPE(*types)(tracker[name]) for name, types in functions.items()}

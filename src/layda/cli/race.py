@@ -53,6 +53,10 @@ def race(
         float | None, typer.Option(help="For tables: the weight of the L2 penalty; 0.001 by default.")
     ] = None,
     batch: Annotated[int | None, typer.Option(help="For tables: rows per mini-batch; all rows by default.")] = None,
+    starts: Annotated[
+        int | None,
+        typer.Option(min=1, help="Race from so many starts drawn from the box: shares instead of one anecdote."),
+    ] = None,
     save: Annotated[
         list[Path] | None,
         typer.Option(help="Write png, svg, pdf (pictures), csv, nc, json or layda (the whole result); several times."),
@@ -70,6 +74,11 @@ def race(
         objective=objective, start=start, rules=rule or [], learning_rate=learning_rate, momentum=momentum, decay=decay,
         steps=steps, tolerance=tolerance, seed=seed, tables=tables, quiet=as_json,
     )  # fmt: skip
+    if starts is not None:
+        from layda.cli.race_many import run_many
+
+        run_many(wishes, starts, files, as_json)
+        return
     outcome = run_race(wishes)
     save_all(outcome, files)
     if as_json:

@@ -18,7 +18,7 @@ from layda.run.rates import choose_rate, rate_grid
 from layda.schedules import ExponentialDecay
 from layda.specs import to_objective, to_rule
 
-__all__ = ["Outcome", "Wishes", "run_race"]
+__all__ = ["Outcome", "Wishes", "contestants_of", "run_race"]
 
 _STEPS_OF_MODELS = 2000
 _NEAR = 1.01  # "there" for a model: within a hundredth of the lowest loss
@@ -97,6 +97,22 @@ def run_race(wishes: Wishes) -> Outcome:
 
         result = run_all(objective, contestants, progress=progress, **options)
     return Outcome(result, False, start, wishes.seed, rates, goal)
+
+
+def contestants_of(wishes: Wishes) -> tuple[Objective, Any, bool]:
+    """The objective, the contestants (the lecture's by label), and whether it is the lecture's own race."""
+    lecture = wishes.objective in (None, "lecture")
+    tables = dict(wishes.tables) | ({"seed": wishes.seed} if _is_table(wishes) else {})
+    objective = to_objective("lecture" if wishes.objective is None else wishes.objective, **tables)
+    plain = not wishes.rules and wishes.learning_rate is None and wishes.momentum is None and wishes.decay is None
+    if lecture and plain:
+        return objective, CONTESTANTS, True
+    chosen = [to_rule(text) for text in wishes.rules] or [GradientDescent(), HeavyBall(), Nesterov()]
+    contestants = [_overridden(rule, wishes) for rule in chosen]
+    if wishes.learning_rate is None and not wishes.rules:
+        steps = wishes.steps if wishes.steps is not None else STEPS
+        contestants, _ = _at_their_best(objective, contestants, objective.start, steps, _goal(objective), wishes)
+    return objective, contestants, lecture
 
 
 def _is_table(wishes: Wishes) -> bool:

@@ -76,8 +76,8 @@ class Windows:
     """Where along one setting a ball from one start escapes.
 
     Attributes:
-        name: of the setting. intervals: (low, high) of every window, the lowest first; the edges are known to ``width``.
-        width: how far an edge may be off. looked: how many balls were rolled.
+        name: of the setting. intervals: (low, high) of every window, the lowest first.
+        width: how far an edge may be off at most. looked: how many balls were rolled.
         finest: the distance of the values that were looked at: a narrower window may have been missed.
     """
 
@@ -134,7 +134,7 @@ def escape_windows(
     >>> len(found.intervals) > 0 and 0.8 < found.smallest < 1.0
     True
     """
-    if not low < high or not 0.0 < width:
+    if not low < high or not width > 0.0:
         raise SettingError(f"low, high, width are {low!r}, {high!r}, {width!r}; low must be below high, width above 0")
     target, way = to_objective(objective), to_rule(rule)
     place = np.atleast_1d(np.asarray(target.start if start is None else start, dtype=np.float64))

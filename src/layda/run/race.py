@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import pandas
     import xarray
 
-__all__ = ["Race", "race"]
+__all__ = ["Race", "labelled", "race"]
 
 
 @dataclass(frozen=True)
@@ -133,19 +133,8 @@ def race(
     ['converged', 'converged']
     """
     target = to_objective(objective)
-    chosen = ["gradient-descent", "heavy-ball", "nesterov"] if rules is None else rules
-    pairs = list(chosen.items()) if isinstance(chosen, dict) else [(None, rule) for rule in chosen]
-    if not pairs:
-        raise SettingError("a race needs at least one rule, and got none")
     runs: list[Trajectory] = []
-    labels: list[str] = []
-    contestants = [(given, to_rule(text)) for given, text in pairs]
-    names = [rule.name for _, rule in contestants]
-    for given, rule in contestants:
-        label = given or (rule.name if names.count(rule.name) == 1 else str(rule))
-        while label in labels:
-            label += " (again)"
-        labels.append(label)
+    for label, rule in labelled(rules):
         told = None if progress is None else _bound(progress, label)
         runs.append(
             descend(
@@ -162,6 +151,27 @@ def race(
             )
         )
     return Race(target, tuple(_compared(runs)), steps)
+
+
+def labelled(rules: Sequence[str | Rule | type[Rule]] | dict[str, Any] | None) -> list[tuple[str, Rule]]:
+    """The contestants with a label for each: the given one, else the rule's name where that tells them apart.
+
+    Raises:
+        SettingError: there is none.
+    """
+    chosen = ["gradient-descent", "heavy-ball", "nesterov"] if rules is None else rules
+    pairs = list(chosen.items()) if isinstance(chosen, dict) else [(None, rule) for rule in chosen]
+    if not pairs:
+        raise SettingError("a race needs at least one rule, and got none")
+    contestants = [(given, to_rule(text)) for given, text in pairs]
+    names = [rule.name for _, rule in contestants]
+    found: list[tuple[str, Rule]] = []
+    for given, rule in contestants:
+        label = given or (rule.name if names.count(rule.name) == 1 else str(rule))
+        while label in [known for known, _ in found]:
+            label += " (again)"
+        found.append((label, rule))
+    return found
 
 
 def _bound(progress: Callable[[str, int], None], label: str) -> Callable[[int], None]:

@@ -1,0 +1,135 @@
+"""Programs as vectors of lanes: the bits of the readable twin, for every function and every tail."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from layda import functions
+from layda.backends import native
+from layda.backends.mapped import _function, evaluate
+from layda.program import arithmetic, contracted, operation, operations, trace, where
+from layda.program.arithmetic import arithmetic as kind
+
+_POINTS = np.concatenate(
+    [
+        [0.0, -0.0, 1.0, -1.0, np.inf, -np.inf, np.nan, 5e-324, -5e-324, 1e-310, 2.0**-27, 1e8, -1e8, 1.1e8],
+        [709.7, 710.0, -745.2, -746.0, 1e300, -1e300, 0.5, 1.5, 2.5, -0.5, 3.0, 1e-8],
+        np.random.default_rng(1).normal(size=200) * 10.0 ** np.random.default_rng(2).integers(-12, 12, 200),
+    ]
+)
+
+
+def _compiled(program, columns, count):
+    function, width = _function(program, tuple(columns))
+    room = -(-count // width) * width
+    arrays = [np.ascontiguousarray(column, np.float64) for column in columns.values()]
+    places = np.array([array.ctypes.data for array in arrays], np.uintp)
+    out = np.empty((len(program.outputs), room))
+    function(places.ctypes.data, count, room, np.zeros(1).ctypes.data, out.ctypes.data)
+    return out[:, :count]
+
+
+_NUMBERS = [
+    name for name in operations() if not operation(name).condition and name not in ("select", "pow2", "exponent")
+]
+
+
+@pytest.mark.parametrize("name", _NUMBERS)
+def test_every_operation_has_the_bits_of_the_readable_twin(name):
+    arity = operation(name).arity
+    rng = np.random.default_rng(3)
+    names = [f"a{index}" for index in range(arity)]
+    program = trace(lambda *a: a[0].graph.apply(name, *a), names)
+    points = {key: (_POINTS if index == 0 else rng.permutation(_POINTS)) for index, key in enumerate(names)}
+    found = _compiled(program, points, len(_POINTS))[0]
+    floats = arithmetic("float")
+    wanted = [floats.apply(name, *map(float, row)) for row in zip(*points.values(), strict=True)]
+    assert np.array_equal(found, wanted, equal_nan=True)
+    assert np.array_equal(np.signbit(found[~np.isnan(found)]), np.signbit(np.array(wanted)[~np.isnan(found)]))
+
+
+def test_conditions_choose():
+    program = trace(lambda x, y: where((x < y) & ~(x == 0.0) | (y <= -1.0), x, y))
+    y = np.random.default_rng(4).permutation(_POINTS)
+    found = _compiled(program, {"x": _POINTS, "y": y}, len(y))[0]
+    assert np.array_equal(found, program.evaluate({"x": _POINTS, "y": y}, kind("numpy"))["value"], equal_nan=True)
+
+
+@pytest.mark.parametrize("count", [1, 2, 7, 8, 9, 31, 64])
+def test_tails_read_only_what_is_there(count):
+    program = trace(lambda x, y: functions.sin(x) * y + functions.exp(-x))
+    x, y = np.random.default_rng(5).normal(size=(2, count))
+    found = _compiled(program, {"x": x, "y": y}, count)[0]
+    assert np.array_equal(found, program.evaluate({"x": x, "y": y})["value"])
+
+
+def test_one_number_stands_for_all(monkeypatch):
+    monkeypatch.setattr("layda.backends.mapped._WORTH_COMPILING", 0)
+    program = trace(lambda x, y: x * y - 1.0)
+    found = evaluate(program, {"x": np.arange(10.0), "y": 3.0}, 10)
+    assert found["value"].tolist() == (np.arange(10.0) * 3.0 - 1.0).tolist()
+
+
+def test_fused_multiply_adds_round_once():
+    program = contracted(trace(lambda a, b, c: {"up": a * b + c, "down": c - a * b, "less": a * b - c}))
+    assert sum(node.op == "fma" for node in program.nodes) == 0  # the product is used three times
+    parts = [trace(lambda a, b, c: a * b + c), trace(lambda a, b, c: c - a * b), trace(lambda a, b, c: a * b - c)]
+    rng = np.random.default_rng(6)
+    a, b, c = rng.normal(size=(3, 300)) * 10.0 ** rng.integers(-150, 150, (3, 300))
+    for part in parts:
+        fused = contracted(part)
+        assert [node.op for node in fused.nodes].count("fma") == 1
+        floats = arithmetic("float")
+        rows = [dict(zip("abc", map(float, row), strict=True)) for row in zip(a, b, c, strict=True)]
+        wanted = [fused.evaluate(row, floats)["value"] for row in rows]
+        found = _compiled(fused, {"a": a, "b": b, "c": c}, 300)[0]
+        assert np.array_equal(found, wanted)
+
+
+def test_a_damaged_kernel_is_compiled_again(neutral_environment):
+    def run(shift):
+        return _compiled(trace(lambda x: x * 2.0 + shift), {"x": np.arange(5.0)}, 5)[0].tolist()
+
+    assert run(0.125) == [0.125, 2.125, 4.125, 6.125, 8.125]
+    kernels = native.kept_kernels()
+    assert kernels
+    assert all(path.parent == neutral_environment for path in kernels)
+    for path in kernels:
+        data = bytearray(path.read_bytes())
+        data[len(data) // 2] ^= 255
+        path.write_bytes(bytes(data))
+    native._LOADED.clear()
+    _function.cache_clear()
+    assert run(0.125) == [0.125, 2.125, 4.125, 6.125, 8.125]
+    assert native.clear_cache() == len(kernels)
+    assert native.kept_kernels() == []
+
+
+def test_a_cache_that_cannot_be_written_is_done_without(monkeypatch, tmp_path):
+    blocked = tmp_path / "file"
+    blocked.write_text("not a folder")
+    monkeypatch.setenv("LAYDA_CACHE_DIR", str(blocked / "kernels"))
+    assert _compiled(trace(lambda x: x * 3.0 + 0.375), {"x": np.ones(3)}, 3)[0].tolist() == [3.375] * 3
+
+
+def test_several_processes_share_the_cache(neutral_environment):
+    code = (
+        "from layda.run.ensemble import ensemble\n"
+        "print(ensemble('himmelblau', 'heavy-ball', 50, steps=20).position.values.sum().hex())"
+    )
+    pytest.importorskip("xarray")
+    environment = dict(os.environ) | {"LAYDA_CACHE_DIR": str(neutral_environment)}
+    command = [sys.executable, "-c", code]
+    jobs = [
+        subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)  # noqa: S603 - our own script
+        for _ in range(3)
+    ]
+    outputs = {job.communicate()[0] for job in jobs}
+    assert len(outputs) == 1
+    assert outputs.pop().startswith(("0x", "-0x"))
+    assert not list(neutral_environment.glob("*.tmp"))

@@ -1,0 +1,91 @@
+"""Maps: legends in words, hatching where it diverges, both languages, only what the dataset holds."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from layda.errors import SettingError
+from layda.plots.maps import VERDICT_COLOURS, draw_map
+from layda.run.sweep import sweep
+
+pytest.importorskip("xarray")
+
+
+@pytest.fixture(scope="module")
+def dataset():
+    return sweep("himmelblau", "heavy-ball", start={"x": np.linspace(-5, 5, 20), "y": np.linspace(-5, 5, 15)},
+                 learning_rate=[0.01, 0.1], keep=("verdict", "steps", "basin", "value"))  # fmt: skip
+
+
+def _words(figure):
+    room = figure.axes[0]
+    legend = room.get_legend()
+    return [text.get_text() for text in legend.get_texts()] if legend else []
+
+
+@pytest.mark.parametrize("what", ["verdict", "basin", "steps", "value"])
+@pytest.mark.parametrize("language", ["en", "vi"])
+def test_every_map_is_drawn(dataset, what, language, tmp_path):
+    figure = draw_map(dataset, what, select={"learning_rate": 0.01}, language=language)
+    figure.savefig(tmp_path / "map.png")
+    assert (tmp_path / "map.png").stat().st_size > 5000
+    assert figure.axes[0].get_xlabel() == ("start x" if language == "en" else "điểm xuất phát x")
+
+
+def test_what_diverges_is_hatched_and_named(dataset):
+    wild = draw_map(dataset, select={"learning_rate": 0.1})
+    assert any("diverged" in words for words in _words(wild))
+    hatched = [drawn for drawn in wild.axes[0].collections if getattr(drawn, "hatches", None)]
+    assert hatched
+    tame = dataset.isel(start_x=slice(8, 12), start_y=slice(6, 10))
+    assert not any("diverged" in words for words in _words(draw_map(tame, select={"learning_rate": 0.01})))
+
+
+def test_shares_in_the_legend_are_those_of_the_map(dataset):
+    figure = draw_map(dataset, select={"learning_rate": 0.01})
+    share = float((dataset.verdict.isel(learning_rate=0) == 0).mean())
+    assert any(f"({100 * share:.0f}%)" in words for words in _words(figure))
+
+
+def test_minima_are_marked_where_starts_are_the_axes(dataset):
+    lines = draw_map(dataset, "basin", select={"learning_rate": 0.01}).axes[0].lines
+    assert len(lines[0].get_xdata()) == 4
+
+
+def test_rates_by_equal_ratios_get_a_logarithmic_axis():
+    found = sweep("lecture", "heavy-ball", start=2.0, learning_rate=np.geomspace(1e-3, 1, 20), momentum=[0.1, 0.5, 0.9])
+    room = draw_map(found).axes[0]
+    assert (room.get_xscale(), room.get_yscale()) == ("log", "linear")
+    assert (room.get_xlabel(), room.get_ylabel()) == ("learning rate α", "momentum β")
+
+
+def test_one_side_makes_a_strip():
+    found = sweep("lecture", "heavy-ball", start=2.0, learning_rate=0.05, momentum=np.linspace(0, 0.99, 50))
+    assert draw_map(found).axes[0].get_xlabel() == "momentum β"
+
+
+def test_every_verdict_has_a_colour_of_its_own():
+    assert len(set(VERDICT_COLOURS.values())) == len(VERDICT_COLOURS)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"what": "colour"}, "this dataset holds"),
+        ({"select": {"momentum": 0.5}}, "the sides are"),
+        ({"x": "momentum", "select": {"learning_rate": 0.1}}, "no side 'momentum'"),
+        ({}, "one or two sides"),
+    ],
+)
+def test_what_cannot_be_drawn_says_so(dataset, arguments, words):
+    with pytest.raises(SettingError, match=words):
+        draw_map(dataset, **arguments)
+
+
+def test_balls_without_sides_are_no_map():
+    from layda.run.ensemble import ensemble
+
+    found = ensemble("himmelblau", "heavy-ball", 30, steps=10)
+    with pytest.raises(SettingError, match=r"layda\.sweep"):
+        draw_map(found)
