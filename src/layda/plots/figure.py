@@ -11,11 +11,13 @@ from numpy.typing import NDArray
 
 from layda.errors import FileError, nearest
 from layda.plots.landscape import draw_line, draw_plane
+from layda.plots.maps import draw_map
 from layda.plots.style import RC, look, verdict_colour
 from layda.run import Race, Trajectory
 from layda.run.files import whole_file
 
 if TYPE_CHECKING:
+    import xarray
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -28,8 +30,10 @@ FORMATS = ("png", "svg", "pdf")
 _MOST_PANELS = 16
 
 
-def plot(result: Trajectory | Race, path: str | os.PathLike[str] | None = None) -> Figure:
-    """Draw a run or a race.
+def plot(
+    result: Trajectory | Race | xarray.Dataset, path: str | os.PathLike[str] | None = None, **options: Any
+) -> Figure:
+    """Draw a run, a race or the map of a sweep.
 
     With one coordinate every ball has a panel with the curve, its path and its last position; with two, contours with
     the path; with more, the loss curves alone.
@@ -37,6 +41,7 @@ def plot(result: Trajectory | Race, path: str | os.PathLike[str] | None = None) 
     Args:
         result: what to draw.
         path: where to save it (png, svg or pdf, by the suffix); the file is whole or not there.
+        options: for the map of a sweep, as :func:`layda.plots.maps.draw_map` takes them (``what``, ``x``, ``select``, …).
 
     Returns:
         The matplotlib figure.
@@ -53,10 +58,13 @@ def plot(result: Trajectory | Race, path: str | os.PathLike[str] | None = None) 
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    runs = [result] if isinstance(result, Trajectory) else list(result.runs)
     with mpl.rc_context(cast(Any, RC)):
-        figure = Figure(figsize=_size(runs), dpi=130)
-        _draw(figure, runs)
+        if isinstance(result, Trajectory | Race):
+            runs = [result] if isinstance(result, Trajectory) else list(result.runs)
+            figure = Figure(figsize=_size(runs), dpi=130)
+            _draw(figure, runs)
+        else:
+            figure = draw_map(result, **options)
         if path is not None:
             with whole_file(path) as draft:
                 # No date in the file: the same result gives the same bytes.

@@ -351,7 +351,11 @@ def _title(dataset: Any, selected: dict[str, float]) -> str:
     known = {name: settings[path] for name, path in (
         ("learning_rate", "learning_rate"), ("learning_rate", "learning_rate.initial"), ("momentum", "momentum"),
         ("decay", "learning_rate.decay")) if path in settings and name not in dataset.dims}  # fmt: skip
+    starts = {name: value for name, value in json.loads(dataset.attrs.get("start", "{}")).items()
+              if f"start_{name}" not in dataset.dims}  # fmt: skip
+    if 0 < len(starts) <= 2:
+        known |= {f"start_{name}": value for name, value in starts.items()}
     for name, value in (known | selected).items():
-        label = _SYMBOLS.get(name, name.replace("start_", ""))
+        label = _SYMBOLS.get(name, name.replace("start_", "start "))
         parts.append(f"{label} = {value:.4g}")
     return ", ".join(part for part in parts if part.strip(", "))
