@@ -67,3 +67,16 @@ def test_the_heavy_ball_needs_no_test_for_some_steps():
     numbers = {"learning_rate": (1e-4, 0.1), "momentum": (0.0, 0.99), "weight_decay": (0.0, 0.0)}
     assert proven_steps(loop, 32.0, numbers, 1000) >= 3
     assert proven_steps(loop, 1e60, numbers, 1000) <= 2
+
+
+def test_the_slope_of_a_norm_is_bounded_though_it_divides():
+    objective = classic("ackley")
+    promised = bounds(objective.gradient_program, {"x": (-4.0, 4.0), "y": (-4.0, 4.0)})
+    assert all(interval is not None for interval in promised.values())
+    for x in (0.0, 5e-324, -5e-324, 1e-200, 1e-160):
+        for y in (0.0, 5e-324, 1e-170):
+            for value, interval in zip(
+                objective.gradient_program.evaluate({"x": x, "y": y}).values(), promised.values(), strict=True
+            ):
+                assert interval is not None
+                assert interval[0] <= value <= interval[1]

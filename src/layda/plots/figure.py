@@ -41,7 +41,7 @@ def plot(
     Args:
         result: what to draw.
         path: where to save it (png, svg or pdf, by the suffix); the file is whole or not there.
-        options: for the map of a sweep, as :func:`layda.plots.maps.draw_map` takes them (``what``, ``x``, ``select``, …).
+        options: for the map of a sweep, those of :func:`layda.plots.maps.draw_map` (``what``, ``select``, …).
 
     Returns:
         The matplotlib figure.

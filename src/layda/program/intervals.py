@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 
-from layda.program.program import Program
+from layda.program.program import Node, Program
 
 __all__ = ["Interval", "bounds"]
 
@@ -36,11 +36,35 @@ def bounds(program: Program, inputs: Mapping[str, Interval]) -> dict[str, Interv
         elif node.op == "const":
             value = float(node.value)  # type: ignore[arg-type]
             found.append(_checked((value, value)))
+        elif (divided := _guarded_division(program, node)) is not None:
+            found.append(_by_root(found[divided[0]], found[divided[1]]))
         else:
             args = [found[index] for index in node.args]
             same = len(node.args) == 2 and node.args[0] == node.args[1]
             found.append(_of(node.op, args, same))
     return {name: found[index] for name, index in program.outputs}
+
+
+def _guarded_division(program: Program, node: Node) -> tuple[int, int] | None:
+    """The lines a and r of ``where(r == 0, 0, a / r)`` with a square root r: the slope of a norm is written so."""
+    if node.op != "select":
+        return None
+    condition, zero, quotient = (program.nodes[index] for index in node.args)
+    if condition.op != "eq" or quotient.op != "div" or zero.op != "const" or zero.value != 0.0:
+        return None
+    above, root = quotient.args
+    compared = program.nodes[condition.args[1]]
+    if condition.args[0] != root or program.nodes[root].op != "sqrt" or compared.op != "const" or compared.value != 0.0:
+        return None
+    return above, root
+
+
+def _by_root(above: Interval | None, root: Interval | None) -> Interval | None:
+    """a / r or 0, where r is a root: the smallest positive one is that of the smallest positive number, 2^−1074."""
+    if above is None or root is None:
+        return None
+    largest = max(abs(above[0]), abs(above[1])) / 2.0**-537
+    return _checked((-largest if above[0] < 0.0 else 0.0, largest if above[1] > 0.0 else 0.0))
 
 
 def _checked(interval: Interval | None) -> Interval | None:

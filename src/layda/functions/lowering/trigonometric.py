@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from layda.functions.lowering.exact import NAN, horner, rint, two_difference
-from layda.program import absolute, both, floor, negate, where
+from layda.program import absolute, floor, where
 
 __all__ = ["arctan", "cos", "sin", "tan"]
 
@@ -35,7 +35,7 @@ _ARCTAN = (
 
 
 def _reduced(x: Any) -> tuple[Any, Any, Any]:
-    """k modulo 4, and r as a sum of two floats."""
+    """k, and r as a sum of two floats."""
     near = where(absolute(x) <= LARGEST, x, 0.0)
     k = rint(near * _TWO_OVER_PI)
     first, second, third, fourth = _HALF_PI
@@ -43,7 +43,14 @@ def _reduced(x: Any) -> tuple[Any, Any, Any]:
     high, more = two_difference(high, k * third)
     low = (low + more) - k * fourth
     total = high + low
-    return k - 4.0 * floor(k * 0.25), total, (high - total) + low
+    return k, total, (high - total) + low
+
+
+def _halved(k: Any) -> tuple[Any, Any]:
+    """Half of a whole number, rounded down, and whether nothing was lost: whether the number is even."""
+    half = k * 0.5
+    below = floor(half)
+    return below, below == half
 
 
 def _sine(r: Any, tail: Any) -> Any:
@@ -64,29 +71,31 @@ def _within(x: Any, value: Any) -> Any:
 
 def sin(x: Any) -> Any:
     """The sine; NaN for |x| > 1e8."""
-    quadrant, r, tail = _reduced(x)
-    odd = (quadrant - 2.0 * floor(quadrant * 0.5)) == 1.0
-    value = where(odd, _cosine(r, tail), _sine(r, tail))
-    value = where(quadrant >= 2.0, -value, value)
+    k, r, tail = _reduced(x)
+    half, even = _halved(k)
+    value = where(even, _sine(r, tail), _cosine(r, tail))
+    _, upper = _halved(half)  # k modulo 4 is 0 or 1
+    value = where(upper, value, -value)
     return where(absolute(x) < _TINY, x, _within(x, value))
 
 
 def cos(x: Any) -> Any:
     """The cosine; NaN for |x| > 1e8."""
-    quadrant, r, tail = _reduced(x)
-    odd = (quadrant - 2.0 * floor(quadrant * 0.5)) == 1.0
-    value = where(odd, _sine(r, tail), _cosine(r, tail))
-    negative = both(quadrant >= 1.0, negate(quadrant >= 3.0))
-    return _within(x, where(negative, -value, value))
+    k, r, tail = _reduced(x)
+    _, even = _halved(k)
+    value = where(even, _cosine(r, tail), _sine(r, tail))
+    half, _ = _halved(k + 1.0)
+    _, right = _halved(half)  # k modulo 4 is 0 or 3
+    return _within(x, where(right, value, -value))
 
 
 def tan(x: Any) -> Any:
     """The tangent; NaN for |x| > 1e8."""
-    quadrant, r, tail = _reduced(x)
-    odd = (quadrant - 2.0 * floor(quadrant * 0.5)) == 1.0
+    k, r, tail = _reduced(x)
+    _, even = _halved(k)
     s, c = _sine(r, tail), _cosine(r, tail)
-    # Where r is 0 the quadrant is even (only x = 0 is a multiple of π/2), so nothing is divided by 0.
-    value = where(odd, -c, s) / where(odd, s, c)
+    # Where r is 0 so is k (only x = 0 is a multiple of π/2), so nothing is divided by 0.
+    value = where(even, s, -c) / where(even, c, s)
     return where(absolute(x) < _TINY, x, _within(x, value))
 
 
