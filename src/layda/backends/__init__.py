@@ -3,6 +3,10 @@
 All run a :class:`layda.program.loop.Loop` and give the same bits: ``python`` prints Python source and runs it as it is,
 ``numba`` compiles that same source, ``numpy`` works operation by operation on many runs at once, and ``readable``
 (:func:`layda.program.loop.run_readably`) is the twin that they are tested against.
+
+Very many runs go another way, to the same bits: ``vector`` prints a program as LLVM's vector code, ``lanes`` and
+``light`` make kernels of a loop from it, ``blocks`` takes a block of balls through them, ``mapped`` evaluates one
+program on whole arrays, and ``native`` compiles, keeps and loads.
 """
 
 from __future__ import annotations
