@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
 import pytest
 
 from layda.objectives import CLASSICS, classic
@@ -9,7 +12,7 @@ from layda.rule import Rule
 from layda.rules import ALL, HeavyBall
 from layda.schedules import ExponentialDecay, ODonoghueCandesMomentum, SutskeverMomentum
 
-__all__ = ["BACKENDS", "RULES", "SMALL_CLASSICS", "classic", "needs_tables"]
+__all__ = ["BACKENDS", "RULES", "SMALL_CLASSICS", "classic", "compiled_values", "needs_tables"]
 
 BACKENDS = ("readable", "python", "numpy", "numba")
 """Everything that runs a loop; "readable" is the twin that the others are held against."""
@@ -39,3 +42,17 @@ needs_tables = pytest.mark.skipif(
     not _installed("pandas", "pyarrow", "sklearn"), reason="the extra [data] is not installed"
 )
 """For tests that read tables through the command line."""
+
+
+def compiled_values(program: Any, columns: dict[str, np.ndarray]) -> np.ndarray:
+    """The value of a program of one output at every row of the columns, by its vector code."""
+    from layda.backends.mapped import _function
+
+    function, width = _function(program, tuple(columns))
+    arrays = [np.ascontiguousarray(column, np.float64) for column in columns.values()]
+    count = len(arrays[0])
+    room = -(-count // width) * width
+    places = np.array([array.ctypes.data for array in arrays], np.uintp)
+    out = np.empty((1, room))
+    function(places.ctypes.data, count, room, np.zeros(1).ctypes.data, out.ctypes.data)
+    return out[0, :count]

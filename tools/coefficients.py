@@ -8,6 +8,7 @@ possible (minimax) one, and small beside half a unit in the last place, so round
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Callable
 
 import mpmath
@@ -40,7 +41,7 @@ THIRD = mpmath.mpf(1) / 3
 
 # name: (function of z, low, high, coefficients, weight of the polynomial in the result at z, what it is)
 TABLES: dict[str, tuple[Function, float, float, int, Function, str]] = {
-    "SIN": (lambda z: _odd(mpmath.sin, -THIRD / 2, z), 0.0, 0.618, 6, lambda z: z, "sin x = x + x³ p(x²), |x| ≤ π/4"),
+    "SIN": (lambda z: -_odd(mpmath.sin, -THIRD / 2, z), 0.0, 0.618, 6, lambda z: z, "sin x = x − x³ p(x²), |x| ≤ π/4"),
     "COS": (
         lambda z: mpmath.mpf(1) / 24 if z < mpmath.mpf(10) ** -20 else (mpmath.cos(mpmath.sqrt(z)) - 1 + z / 2) / z**2,
         0.0, 0.618, 6, lambda z: z * z, "cos x = 1 − x²/2 + x⁴ p(x²), |x| ≤ π/4",
@@ -67,14 +68,24 @@ TABLES: dict[str, tuple[Function, float, float, int, Function, str]] = {
 }  # fmt: skip
 
 
-def split(value: mpmath.mpf, bits: list[int]) -> list[float]:
-    """The value as a sum of floats with that many significant bits each; products with integers are exact."""
+def split(value: mpmath.mpf, steps: list[int]) -> list[float]:
+    """The value as a sum of positive floats: multiples of 2^−step for each step, and what is left."""
     parts = []
-    for width in bits:
-        scale = mpmath.mpf(2) ** (width - 1 - int(mpmath.floor(mpmath.log(abs(value), 2))))
-        part = mpmath.floor(value * scale) / scale
-        parts.append(float(part))
-        value -= part
+    for step in steps:
+        parts.append(float(mpmath.ldexp(mpmath.floor(mpmath.ldexp(value, step)), -step)))
+        value -= mpmath.mpf(parts[-1])
+    return [*parts, float(value)]
+
+
+def parts_below(value: mpmath.mpf, count: int) -> list[float]:
+    """The value as a sum of positive floats of 53 bits each, all but the last from below."""
+    parts = []
+    for index in range(count):
+        part = float(value)
+        if index < count - 1 and part > value:
+            part = math.nextafter(part, 0.0)
+        parts.append(part)
+        value -= mpmath.mpf(part)
     return parts
 
 
@@ -88,8 +99,9 @@ def main() -> None:
         worst = max(abs(weight(z) * (mpmath.polyval(found[::-1], z) - function(z))) for z in grid)
         print(f"# {words}; error {mpmath.nstr(worst, 2)}")
         print(f"{name} = (\n" + "".join(f"    {number!r},\n" for number in rounded) + ")")
-    print("HALF_PI =", split(mpmath.pi / 2, [27, 27, 27, 53]))
-    print("LN2 =", split(mpmath.log(2), [32, 53]))
+    print("HALF_PI =", split(mpmath.pi / 2, [26, 53, 80]))
+    print("HALF_PI_FUSED =", parts_below(mpmath.pi / 2, 3))
+    print("LN2 =", split(mpmath.log(2), [32]))
     print("HALF_PI, two floats:", float(mpmath.pi / 2), float(mpmath.pi / 2 - mpmath.mpf(float(mpmath.pi / 2))))
     print("2/3, two floats:", float(2 * THIRD), float(2 * THIRD - mpmath.mpf(float(2 * THIRD))))
 

@@ -11,7 +11,8 @@ import pytest
 
 from layda import functions
 from layda.functions.lowering import MAX_ULP
-from layda.program import trace
+from layda.program import contracted, trace
+from tests.cases import compiled_values
 
 mpmath = pytest.importorskip("mpmath", reason="mpmath is not installed")
 
@@ -192,6 +193,28 @@ def test_error_stays_below_the_stated_bound(name: str, request: pytest.FixtureRe
     scale = request.config.getoption("--runs", default=1)
     worst, place, _ = worst_error(name, POINTS * scale)
     assert worst <= MAX_ULP[name], f"{name}{place} is {worst:.3f} ulp off"
+
+
+@pytest.mark.parametrize("name", sorted(MAX_ULP))
+def test_error_of_the_fused_form_stays_below_the_same_bound(name: str, request: pytest.FixtureRequest) -> None:
+    """With fused multiply-adds, as ``fast=True`` computes; in machine code, since Python's are exact fractions."""
+    pytest.importorskip("llvmlite", reason="llvmlite is not installed")
+    scale = request.config.getoption("--runs", default=1)
+    arguments = points(name, POINTS * scale, seed=2)
+    names = ["x", "y"][: len(arguments)]
+    form = contracted(trace(getattr(functions, name), names))
+    assert "fma" in {node.op for node in form.nodes}
+    values = compiled_values(form, dict(zip(names, arguments, strict=True)))
+    with mpmath.workprec(PRECISION):
+        for value, *at in zip(values.tolist(), *(column.tolist() for column in arguments), strict=True):
+            assert ulp_error(value, exact(name, *at)) <= MAX_ULP[name], f"{name}{at} is {value}"
+
+
+@pytest.mark.parametrize("name", ["sin", "tan"])
+def test_the_fused_form_keeps_the_sign_of_zero(name: str) -> None:
+    form = contracted(trace(getattr(functions, name), ["x"]))
+    for x in (0.0, -0.0, SMALLEST, -SMALLEST):
+        assert bits(form.evaluate({"x": x})["value"]) == bits(x)
 
 
 SPECIAL = {

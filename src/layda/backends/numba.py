@@ -26,17 +26,30 @@ def _helpers() -> dict[str, Any]:
     inline = numba.njit(error_model="numpy", nogil=True, inline="always")
 
     @inline
-    def _pow2(k: float) -> float:
-        return math.ldexp(1.0, int(k)) if -1022.0 <= k <= 1023.0 else math.nan
+    def _power_of_two(k: Any) -> Any:
+        # By its bits: ldexp would be a call, and no loop around it vectorises.
+        return np.int64((np.int64(k) + np.int64(1023)) << np.int64(52)).view(np.float64)
 
     @inline
-    def _exponent(x: float) -> float:
-        return float(math.frexp(x)[1] - 1) if x - x == 0.0 and x != 0.0 else 0.0
+    def _scale(a: Any, k: Any) -> Any:
+        if -2044.0 <= k <= 2044.0:
+            half = np.floor(k * 0.5)
+            return (a * _power_of_two(half)) * _power_of_two(k - half)
+        return math.nan
+
+    @inline
+    def _bit(a: float, place: float) -> bool:
+        return -(2.0**51) < a < 2.0**51 and (np.int64(a) >> np.int64(place)) & 1 != 0
+
+    @inline
+    def _exponent(x: Any) -> Any:
+        return float((np.float64(x).view(np.int64) >> np.int64(52) & np.int64(0x7FF)) - np.int64(1023))
 
     return {
         "_sqrt": np.sqrt,
         "_floor": np.floor,
-        "_pow2": _pow2,
+        "_scale": _scale,
+        "_bit": _bit,
         "_exponent": _exponent,
         "_inf": math.inf,
         "_nan": math.nan,

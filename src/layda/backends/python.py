@@ -25,7 +25,8 @@ def _raw_floor(x: float) -> float:
 _RAW = {
     "_sqrt": math.sqrt,
     "_floor": _raw_floor,
-    "_pow2": _SAFE["pow2"],
+    "_scale": _SAFE["scale"],
+    "_bit": _SAFE["bit"],
     "_exponent": _SAFE["exponent"],
     "_fma": _SAFE["fma"],
     "_inf": math.inf,

@@ -15,7 +15,10 @@ __all__ = ["loop_source", "program_lines"]
 _DEEPEST = 12
 
 _INFIX = {"add": "+", "sub": "-", "mul": "*", "div": "/", "lt": "<", "le": "<=", "eq": "==", "and": "and", "or": "or"}
-_CALLS = {"sqrt": "_sqrt", "floor": "_floor", "pow2": "_pow2", "exponent": "_exponent", "abs": "abs", "fma": "_fma"}
+_CALLS = {
+    "sqrt": "_sqrt", "floor": "_floor", "scale": "_scale", "exponent": "_exponent", "bit": "_bit", "abs": "abs",
+    "fma": "_fma",
+}  # fmt: skip
 
 
 def program_lines(

@@ -37,6 +37,7 @@ def _add(name: str, derivative: Callable[..., tuple[Any, ...]], words: str, arit
             arity,
             derivative=derivative,
             lowering=getattr(lowering, name),
+            fused=lowering.FUSED.get(name),
             implementations={kind: _of(libraries.get(kind, kind), called) for kind, called in names.items()},
             documentation=words,
         )

@@ -111,11 +111,16 @@ def _float_floor(a: float) -> float:
     return float(math.floor(a))
 
 
-def _float_pow2(k: float) -> float:
-    # Outside its range pow2 is unspecified, but it must not raise: selects evaluate both branches.
-    if -1022.0 <= k <= 1023.0:
-        return math.ldexp(1.0, int(k))
+def _float_scale(a: float, k: float) -> float:
+    # Outside its range it is unspecified, but it must not raise: selects evaluate both branches.
+    if -2044.0 <= k <= 2044.0:
+        half = math.floor(k * 0.5)
+        return (a * math.ldexp(1.0, half)) * math.ldexp(1.0, int(k) - half)
     return math.nan
+
+
+def _float_bit(a: float, place: float) -> bool:
+    return -(2.0**51) < a < 2.0**51 and bool(int(a) >> int(place) & 1)
 
 
 def _float_exponent(a: float) -> float:
@@ -134,7 +139,7 @@ def _float_fma(a: float, b: float, c: float) -> float:
     try:
         return exact.numerator / exact.denominator  # the quotient of whole numbers is rounded once
     except OverflowError:
-        return math.copysign(math.inf, exact)
+        return math.inf if exact > 0 else -math.inf
 
 
 def _float_operations() -> dict[str, Callable[..., Any]]:
@@ -151,11 +156,12 @@ def _float_operations() -> dict[str, Callable[..., Any]]:
         "lt": operator.lt,
         "le": operator.le,
         "eq": operator.eq,
+        "bit": _float_bit,
         "and": lambda a, b: a and b,
         "or": lambda a, b: a or b,
         "not": operator.not_,
         "select": lambda c, a, b: a if c else b,
-        "pow2": _float_pow2,
+        "scale": _float_scale,
         "exponent": _float_exponent,
     }
 
@@ -171,9 +177,17 @@ def _quiet(function: Callable[..., Any]) -> Callable[..., Any]:
     return silent
 
 
-def _numpy_pow2(k: Any) -> Any:
-    inside = (k >= -1022.0) & (k <= 1023.0)
-    return np.where(inside, np.ldexp(1.0, np.where(inside, k, 0.0).astype(np.int64)), np.nan)
+def _numpy_scale(a: Any, k: Any) -> Any:
+    inside = (k >= -2044.0) & (k <= 2044.0)
+    whole = np.where(inside, k, 0.0)
+    half = np.floor(whole * 0.5)
+    first, second = (np.ldexp(1.0, part.astype(np.int64)) for part in (half, whole - half))
+    return np.where(inside, (a * first) * second, np.nan)
+
+
+def _numpy_bit(a: Any, place: Any) -> Any:
+    whole = np.where(np.abs(a) < 2.0**51, a, 0.0).astype(np.int64)
+    return (whole >> np.asarray(place).astype(np.int64)) & 1 != 0
 
 
 def _numpy_exponent(a: Any) -> Any:
@@ -195,11 +209,12 @@ def _numpy_operations() -> dict[str, Callable[..., Any]]:
         "lt": np.less,
         "le": np.less_equal,
         "eq": np.equal,
+        "bit": _numpy_bit,
         "and": np.logical_and,
         "or": np.logical_or,
         "not": np.logical_not,
         "select": np.where,
-        "pow2": _numpy_pow2,
+        "scale": _numpy_scale,
         "exponent": _numpy_exponent,
     }
     return {name: _quiet(function) for name, function in table.items()}
@@ -232,7 +247,8 @@ def _sympy_operations() -> dict[str, Callable[..., Any]]:
         "or": sympy.Or,
         "not": sympy.Not,
         "select": select,
-        "pow2": lambda k: sympy.Integer(2) ** k,
+        "bit": lambda a, place: sympy.Eq(sympy.Mod(sympy.floor(a / 2**place), 2), 1),
+        "scale": lambda a, k: a * sympy.Integer(2) ** k,
         "exponent": lambda a: sympy.floor(sympy.log(sympy.Abs(a), 2)),
     }
 
@@ -252,7 +268,8 @@ def _mpmath_operations() -> dict[str, Callable[..., Any]]:
     return _operators() | {
         "sqrt": lambda a: mpmath.sqrt(a) if a >= 0 else mpmath.nan,
         "floor": mpmath.floor,
-        "pow2": lambda k: mpmath.ldexp(1, int(k)),
+        "bit": lambda a, place: bool(int(a) >> int(place) & 1),
+        "scale": lambda a, k: mpmath.ldexp(a, int(k)),
         "exponent": lambda a: mpmath.floor(mpmath.log(abs(a), 2)),
     }
 
@@ -281,7 +298,8 @@ def _torch_operations() -> dict[str, Callable[..., Any]]:
         "or": lambda a, b: a | b,
         "not": lambda a: ~a if isinstance(a, torch.Tensor) else not a,
         "select": select,
-        "pow2": lambda k: torch.ldexp(torch.ones_like(k), k.to(torch.int32)),
+        "bit": lambda a, place: a.to(torch.int64) >> int(place) & 1 != 0,
+        "scale": lambda a, k: torch.ldexp(tensor(a), k.to(torch.int32)),
         "exponent": lambda a: (torch.frexp(a)[1] - 1).to(a.dtype),
     }
 
@@ -296,7 +314,8 @@ def _jax_operations() -> dict[str, Callable[..., Any]]:
         "or": jnp.logical_or,
         "not": jnp.logical_not,
         "select": jnp.where,
-        "pow2": lambda k: jnp.ldexp(jnp.ones_like(k), k.astype(jnp.int32)),
+        "bit": lambda a, place: jnp.floor(a * 2.0**-place) % 2.0 == 1.0,
+        "scale": lambda a, k: jnp.ldexp(a, k.astype(jnp.int32)),
         "exponent": lambda a: jnp.frexp(a)[1] - 1.0,
     }
 

@@ -8,7 +8,7 @@ from layda.program.arithmetic import arithmetic, kind_of
 from layda.program.tracing import Traced
 
 __all__ = [
-    "absolute", "apply", "both", "either", "exponent", "floor", "negate", "pow2", "sqrt", "where",
+    "absolute", "apply", "bit", "both", "either", "exponent", "floor", "negate", "scale", "sqrt", "where",
 ]  # fmt: skip
 
 
@@ -67,9 +67,24 @@ def absolute(x: Any) -> Any:
     return apply("abs", x)
 
 
-def pow2(k: Any) -> Any:
-    """2 to an integer power from −1022 to 1023, exactly; unspecified elsewhere."""
-    return apply("pow2", k)
+def scale(x: Any, k: Any) -> Any:
+    """x·2^k for a whole number k from −2044 to 2044, as (x·2^⌊k/2⌋)·2^(k − ⌊k/2⌋); unspecified elsewhere.
+
+    Rounded once, and only where the result is subnormal, as long as x·2^⌊k/2⌋ is a normal number.
+
+    >>> scale(0.75, 3.0)
+    6.0
+    """
+    return apply("scale", x, k)
+
+
+def bit(x: Any, place: float) -> Any:
+    """Whether a bit (0 to 50) of a whole number is set, negative ones in two's complement; |x| < 2^51.
+
+    >>> bit(6.0, 1.0), bit(6.0, 0.0), bit(-1.0, 1.0)
+    (True, False, True)
+    """
+    return apply("bit", x, place)
 
 
 def exponent(x: Any) -> Any:

@@ -2,7 +2,7 @@
 
 The *elementary* operations are exactly rounded in IEEE 754 arithmetic, so that every machine gives the same bits::
 
-    add sub mul div neg abs sqrt floor fma    lt le eq    and or not    select    pow2 exponent
+    add sub mul div neg abs sqrt floor fma    lt le eq bit    and or not    select    scale exponent
 
 *Named* operations (sin, exp, …) are registered by ``layda.functions`` with their derivative and their lowering to
 elementary ones.
@@ -28,6 +28,7 @@ class Operation:
             is zero), written with operators and ``layda`` functions. ``None``: the derivative is zero
             everywhere it exists.
         lowering: the same function in elementary operations; ``None`` for elementary operations themselves.
+        fused: likewise, for :func:`layda.program.contracted`, which makes a·b + c round once; by default the lowering.
         implementations: for the kinds of number that keep the name ("sympy", "mpmath", "torch", "jax"): the function.
         condition: whether the result is a truth value.
         documentation: one line for people.
@@ -37,6 +38,7 @@ class Operation:
     arity: int
     derivative: Callable[..., tuple[Any, ...]] | None = None
     lowering: Callable[..., Any] | None = None
+    fused: Callable[..., Any] | None = None
     implementations: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
     condition: bool = False
     documentation: str = ""
@@ -44,7 +46,7 @@ class Operation:
 
 _OPERATIONS: dict[str, Operation] = {}
 
-CONDITIONS = frozenset({"lt", "le", "eq", "and", "or", "not"})
+CONDITIONS = frozenset({"lt", "le", "eq", "bit", "and", "or", "not"})
 """The operations whose result is a truth value."""
 
 
@@ -85,6 +87,12 @@ def _sqrt(result: Any, a: Any) -> tuple[Any]:
     return (where(result == 0.0, 0.0, 0.5 / result),)
 
 
+def _scale(result: Any, a: Any, k: Any) -> tuple[Any, Any]:
+    from layda.program.elementary import scale
+
+    return scale(1.0, k), None
+
+
 def _abs(result: Any, a: Any) -> tuple[Any]:
     from layda.program.elementary import where
 
@@ -104,11 +112,12 @@ _DOCUMENTED: dict[str, tuple[int, Callable[..., tuple[Any, ...]] | None, str]] =
     "lt": (2, None, "a < b; false when either is NaN"),
     "le": (2, None, "a ≤ b; false when either is NaN"),
     "eq": (2, None, "a = b; false when either is NaN"),
+    "bit": (2, None, "whether bit b (0 to 50) of the whole number a is set, in two's complement; |a| < 2^51"),
     "and": (2, None, "both conditions hold"),
     "or": (2, None, "at least one condition holds"),
     "not": (1, None, "the condition does not hold"),
     "select": (3, None, "b where the condition a holds, else c"),
-    "pow2": (1, None, "2 to an integer power from −1022 to 1023, exactly"),
+    "scale": (2, _scale, "a · 2^k for a whole number k from −2044 to 2044, as (a·2^⌊k/2⌋)·2^(k − ⌊k/2⌋)"),
     "exponent": (1, None, "floor(log2 |a|) of a finite normal number, exactly"),
 }
 

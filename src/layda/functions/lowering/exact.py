@@ -7,7 +7,7 @@ from typing import Any
 
 from layda.program import where
 
-__all__ = ["NAN", "clamped", "horner", "rint", "two_difference", "two_product", "two_sum"]
+__all__ = ["NAN", "clamped", "horner", "rint", "two_product", "two_sum"]
 
 NAN = float("nan")
 _MAGIC = 6755399441055744.0  # 1.5·2^52: adding it pushes every fractional bit of |x| < 2^51 out
@@ -38,13 +38,6 @@ def two_sum(a: Any, b: Any) -> tuple[Any, Any]:
     total = a + b
     part = total - a
     return total, (a - (total - part)) + (b - part)
-
-
-def two_difference(a: Any, b: Any) -> tuple[Any, Any]:
-    """a − b as a rounded difference and its exact error."""
-    total = a - b
-    part = total - a
-    return total, (a - (total - part)) - (b + part)
 
 
 def _halves(a: Any) -> tuple[Any, Any]:

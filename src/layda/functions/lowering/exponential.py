@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from layda.functions.lowering.exact import NAN, clamped, horner, rint
-from layda.program import absolute, exponent, floor, pow2, where
+from layda.program import absolute, exponent, scale, where
 
 __all__ = ["cosh", "exp", "log", "scaled_exp", "sinh", "split_power_of_two", "tanh"]
 
@@ -38,36 +38,35 @@ _SINH = (
 )  # fmt: skip
 
 
-def scaled_exp(x: Any, tail: Any, shift: float = 0.0) -> Any:
+def scaled_exp(x: Any, tail: Any = None, shift: float = 0.0) -> Any:
     """e^(x + tail)·2^−shift for x in [−750, 720] and a tail far below x: e^x = 2^k·e^r, |r| ≤ ln 2 / 2.
 
-    The power of two is applied in two steps, each within range; only the second can round, so results below the
-    normal range are rounded once.
+    The power of two is applied so that results below the normal range are rounded once.
     """
     k = rint(x * _ONE_OVER_LN2)
     high, low = x - k * LN2[0], k * LN2[1]
     r = high - low
-    c = ((high - r) - low) + tail
+    rest = (high - r) - low
     curve = (r * r) * horner(_EXP, r)
-    value = 1.0 + (r + (curve + (c + c * (r + curve))))
-    k = k - shift if shift else k
-    half = floor(k * 0.5)
-    return (value * pow2(half)) * pow2(k - half)
+    if tail is not None:
+        rest = rest + tail
+        rest = rest + rest * (r + curve)
+    value = 1.0 + (r + (curve + rest))
+    return scale(value, k - shift if shift else k)
 
 
 def exp(x: Any) -> Any:
     """e to the power x, from 0 through the subnormal numbers to infinity."""
-    value = scaled_exp(clamped(x, -750.0, 720.0), 0.0)
+    value = scaled_exp(clamped(x, -750.0, 720.0))
     return where(x == x, value, NAN)
 
 
 def split_power_of_two(x: Any) -> tuple[Any, Any]:
     """x = m·2^e with m in (√½, √2], for x positive, finite, subnormal ones included."""
     small = x < 2.0**-900
-    # Near the ends of the range 2^−e alone does not exist, so half of it is put into x, exactly.
     scaled = where(small, x * 2.0**128, x)
     e = exponent(scaled)
-    m = (scaled * 0.5) * pow2(1.0 - e)
+    m = scale(scaled, -e)
     upper = m > 1.4142135623730951
     m = where(upper, m * 0.5, m)
     e = where(upper, e + 1.0, e)
@@ -96,14 +95,14 @@ def tanh(x: Any) -> Any:
     a = absolute(x)
     z = where(a < 0.625, x * x, 0.0)
     near = x + (x * z) * horner(_TANH, z)
-    far = 1.0 - 2.0 / (scaled_exp(clamped(2.0 * a, 0.0, 64.0), 0.0) + 1.0)
+    far = 1.0 - 2.0 / (scaled_exp(clamped(2.0 * a, 0.0, 64.0)) + 1.0)
     value = where(a < 0.625, near, where(x < 0.0, -far, far))
     return where(a < _TINY, x, where(x == x, value, NAN))
 
 
 def _half_exp(a: Any) -> tuple[Any, Any]:
     """e^a/2 and e^−a/2 for a ≥ 0, without overflow before the result itself overflows."""
-    rising = scaled_exp(clamped(a, 0.0, 720.0), 0.0, shift=1.0)
+    rising = scaled_exp(clamped(a, 0.0, 720.0), shift=1.0)
     return rising, 0.25 / rising
 
 
