@@ -12,18 +12,20 @@ from layda.program.derivative import gradient, hessian, value_and_gradient
 from layda.program.elementary import (
     absolute,
     apply,
+    bit,
     both,
     either,
     exponent,
     floor,
     negate,
-    pow2,
+    scale,
     sqrt,
     where,
 )
 from layda.program.operations import CONDITIONS, ELEMENTARY, Operation, operation, operations, register
 from layda.program.program import Node, Program, number_from_json, number_to_json
-from layda.program.tracing import Graph, Traced, lower, trace
+from layda.program.rewriting import joined, lower
+from layda.program.tracing import Graph, Traced, trace
 
 __all__ = [
     "CONDITIONS",
@@ -37,6 +39,7 @@ __all__ = [
     "absolute",
     "apply",
     "arithmetic",
+    "bit",
     "both",
     "contracted",
     "either",
@@ -44,6 +47,7 @@ __all__ = [
     "floor",
     "gradient",
     "hessian",
+    "joined",
     "kind_of",
     "lower",
     "negate",
@@ -51,8 +55,8 @@ __all__ = [
     "number_to_json",
     "operation",
     "operations",
-    "pow2",
     "register",
+    "scale",
     "sqrt",
     "trace",
     "value_and_gradient",

@@ -75,12 +75,7 @@ def _inlined(program: Program) -> tuple[Graph, list[Traced]]:
     graph = Graph()
     lines: list[Traced] = []
     for node in program.nodes:
-        if node.op == "input":
-            lines.append(graph.input(str(node.value)))
-        elif node.op == "const":
-            lines.append(graph.constant(node.value))  # type: ignore[arg-type]
-        else:
-            lines.append(graph.apply(node.op, *[lines[arg] for arg in node.args]))
+        lines.append(graph.repeat(node, lines))
     return graph, lines
 
 

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from layda.program.arithmetic import arithmetic
 from layda.program.program import Program
+from layda.program.rewriting import composed
 
 __all__ = ["LOST", "SETTLED", "SPENT", "Loop", "LoopEnd", "first_check", "run_readably"]
 
@@ -80,6 +81,16 @@ class Loop:
             wanted = more
 
     @cached_property
+    def way(self) -> Program:
+        """Observing and advancing as one program, from what is carried to what it will be."""
+        return self.step(self.carried)
+
+    def step(self, names: Sequence[str]) -> Program:
+        """Observing and advancing as one program: the next values of these names of the state."""
+        seen = self.observe.select(self.observed)
+        return composed((*self.state, *self.numbers, "t"), seen, self.advance.select(names))
+
+    @cached_property
     def still(self) -> frozenset[str]:
         """The names of the state that no step changes."""
         found = dict(self.advance.outputs)
@@ -119,12 +130,6 @@ class Loop:
             if not gone:
                 return frozenset(kept)
             kept -= gone
-
-    @cached_property
-    def observed_by_light(self) -> frozenset[str]:
-        """The observed values that the advance or the check asks for."""
-        asked = {node.value for part in (self.advance, self.check) for node in part.nodes if node.op == "input"}
-        return frozenset(name for name in self.observed if name in asked)
 
     @cached_property
     def operation_count(self) -> int:

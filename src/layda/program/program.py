@@ -72,11 +72,14 @@ class Program:
         inputs: the names of the inputs, in order.
         nodes: the lines; a line refers to earlier ones by index.
         outputs: pairs (name, index of the line that computes it).
+        named: in a lowered program, which lines hold the results of named functions: (name, lines of the arguments,
+            line of the result). Interval arithmetic knows these functions by name; nothing else asks.
     """
 
     inputs: tuple[str, ...]
     nodes: tuple[Node, ...]
     outputs: tuple[tuple[str, int], ...]
+    named: tuple[tuple[str, tuple[int, ...], int], ...] = ()
 
     def __call__(self, *values: Any) -> Any:
         """Evaluate line by line with any kind of number; one output comes alone, several as a tuple.
@@ -131,7 +134,7 @@ class Program:
     @cached_property
     def lowered(self) -> Program:
         """The same program in elementary operations alone, as the float printers take it."""
-        from layda.program.tracing import lower
+        from layda.program.rewriting import lower
 
         return lower(self)
 
@@ -144,7 +147,7 @@ class Program:
         1
         """
         known = dict(self.outputs)
-        return pruned(self.inputs, self.nodes, tuple((name, known[name]) for name in names))
+        return pruned(self.inputs, self.nodes, tuple((name, known[name]) for name in names), self.named)
 
     @cached_property
     def digest(self) -> str:
@@ -192,7 +195,12 @@ class Program:
         return "\n".join(_lines(self))
 
 
-def pruned(inputs: tuple[str, ...], nodes: Sequence[Node], outputs: tuple[tuple[str, int], ...]) -> Program:
+def pruned(
+    inputs: tuple[str, ...],
+    nodes: Sequence[Node],
+    outputs: tuple[tuple[str, int], ...],
+    named: Sequence[tuple[str, tuple[int, ...], int]] = (),
+) -> Program:
     """The program of those lines that the outputs need, in their old order."""
     needed = set()
     waiting = [index for _, index in outputs]
@@ -207,7 +215,12 @@ def pruned(inputs: tuple[str, ...], nodes: Sequence[Node], outputs: tuple[tuple[
         node = nodes[index]
         place[index] = len(kept)
         kept.append(Node(node.op, tuple(place[arg] for arg in node.args), node.value))
-    return Program(inputs, tuple(kept), tuple((name, place[index]) for name, index in outputs))
+    marked = tuple(
+        (op, tuple(place[arg] for arg in args), place[result])
+        for op, args, result in named
+        if result in place and all(arg in place for arg in args)
+    )
+    return Program(inputs, tuple(kept), tuple((name, place[index]) for name, index in outputs), marked)
 
 
 def _lines(program: Program) -> Iterator[str]:

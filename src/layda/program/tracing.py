@@ -17,11 +17,11 @@ from typing import Any, NoReturn
 import numpy as np
 
 from layda.errors import TraceError
-from layda.program.operations import CONDITIONS, operation
+from layda.program.operations import CONDITIONS
 from layda.program.program import Node, Program, pruned
 from layda.program.ufuncs import UFUNCS, from_ufunc
 
-__all__ = ["Graph", "Traced", "lower", "trace"]
+__all__ = ["Graph", "Traced", "trace"]
 
 _BIGGEST_EXACT = 2.0**53
 _LARGEST_POWER = 1024
@@ -79,10 +79,23 @@ class Graph:
         args = tuple(value.index for value in values)
         return self._add(Node(name, args), (name, args))
 
-    def program(self, inputs: Sequence[str], outputs: Mapping[str, Any]) -> Program:
+    def repeat(self, node: Node, results: Sequence[Traced]) -> Traced:
+        """The line of another program, written here; its arguments are those lines' counterparts in ``results``."""
+        if node.op == "input":
+            return self.input(str(node.value))
+        if node.op == "const":
+            return self.constant(node.value)  # type: ignore[arg-type]
+        return self.apply(node.op, *(results[arg] for arg in node.args))
+
+    def program(
+        self,
+        inputs: Sequence[str],
+        outputs: Mapping[str, Any],
+        named: Sequence[tuple[str, tuple[int, ...], int]] = (),
+    ) -> Program:
         """The program that computes these outputs, without the lines that they do not need."""
         found = tuple((name, self.lift(value).index) for name, value in outputs.items())
-        return pruned(tuple(inputs), self.nodes, found)
+        return pruned(tuple(inputs), self.nodes, found, named)
 
 
 def _check_kinds(name: str, values: list[Traced]) -> None:
@@ -339,30 +352,6 @@ def trace(function: Callable[..., Any], inputs: Sequence[str] | None = None) -> 
         if value is None:
             raise TraceError(f"{_name_of(function)} returned None for {name!r}; it must return a number for every path")
     return graph.program(names, outputs)
-
-
-def lower(program: Program) -> Program:
-    """Replace every named operation by its elementary operations.
-
-    >>> from layda.functions import sin
-    >>> "sin" in {node.op for node in lower(trace(lambda x: sin(x))).nodes}
-    False
-    """
-    if all(node.op in ("input", "const") or operation(node.op).lowering is None for node in program.nodes):
-        return program
-    graph = Graph()
-    results: list[Traced] = []
-    for node in program.nodes:
-        values = [results[index] for index in node.args]
-        if node.op == "input":
-            results.append(graph.input(str(node.value)))
-        elif node.op == "const":
-            results.append(graph.constant(node.value))  # type: ignore[arg-type]
-        else:
-            lowering = operation(node.op).lowering
-            results.append(graph.lift(lowering(*values)) if lowering else graph.apply(node.op, *values))
-    outputs = {name: results[index] for name, index in program.outputs}
-    return lower(graph.program(program.inputs, outputs))
 
 
 def _parameter_names(function: Callable[..., Any]) -> list[str]:
