@@ -12,7 +12,7 @@ import pytest
 from layda import functions
 from layda.backends import native
 from layda.backends.mapped import _function, evaluate
-from layda.program import arithmetic, contracted, operation, operations, trace, where
+from layda.program import arithmetic, bit, contracted, operation, operations, scale, trace, where
 from layda.program.arithmetic import arithmetic as kind
 
 _POINTS = np.concatenate(
@@ -35,7 +35,7 @@ def _compiled(program, columns, count):
 
 
 _NUMBERS = [
-    name for name in operations() if not operation(name).condition and name not in ("select", "pow2", "exponent")
+    name for name in operations() if not operation(name).condition and name not in ("select", "scale", "exponent")
 ]
 
 
@@ -51,6 +51,45 @@ def test_every_operation_has_the_bits_of_the_readable_twin(name):
     wanted = [floats.apply(name, *map(float, row)) for row in zip(*points.values(), strict=True)]
     assert np.array_equal(found, wanted, equal_nan=True)
     assert np.array_equal(np.signbit(found[~np.isnan(found)]), np.signbit(np.array(wanted)[~np.isnan(found)]))
+
+
+def test_bits_of_whole_numbers():
+    k = np.concatenate([np.arange(-9.0, 10.0), [2.0**50 + 3, -(2.0**50) - 3, 6e7, -6e7]])
+    floats = kind("float")
+    for place in (0.0, 1.0, 2.0, 20.0):
+        program = trace(lambda x, place=place: where(bit(x, place), 1.0, 0.0))
+        wanted = [float(int(x) >> int(place) & 1) for x in k]
+        assert _compiled(program, {"x": k}, len(k))[0].tolist() == wanted
+        assert [program.evaluate({"x": float(x)}, floats)["value"] for x in k] == wanted
+        assert program.evaluate({"x": k}, kind("numpy"))["value"].tolist() == wanted
+
+
+def test_a_bit_flips_the_sign_and_chooses():
+    rng = np.random.default_rng(7)
+    x, k = rng.normal(size=40) * 1e8, np.floor(rng.normal(size=40) * 1e6)
+    x[:3] = [0.0, -0.0, np.inf]
+    program = trace(
+        lambda x, k: {"flip": where(bit(k, 1.0), -x, x), "other": where(bit(k, 0.0), x, 2.0 * x)}, ["x", "k"]
+    )
+    found = _compiled(program, {"x": x, "k": k}, 40)
+    wanted = program.evaluate({"x": x, "k": k}, kind("numpy"))
+    for row, name in enumerate(("flip", "other")):
+        assert np.array_equal(found[row], wanted[name])
+        assert np.array_equal(np.signbit(found[row]), np.signbit(wanted[name]))
+
+
+def test_scaling_by_powers_of_two_rounds_once():
+    rng = np.random.default_rng(8)
+    x = np.concatenate([rng.uniform(0.5, 2.0, 400), [1.0, 0.0, -0.0, np.inf, np.nan]])
+    k = np.concatenate([rng.integers(-1100, 1024, 400).astype(float), [-1074.0, 5.0, 5.0, -3.0, 2.0]])
+    program = trace(lambda x, k: scale(x, k))
+    found = _compiled(program, {"x": x, "k": k}, len(x))[0]
+    with np.errstate(all="ignore"):
+        assert np.array_equal(found, np.ldexp(x, k.astype(int)), equal_nan=True)
+    floats = kind("float")
+    each = [program.evaluate({"x": float(a), "k": float(b)}, floats)["value"] for a, b in zip(x, k, strict=True)]
+    assert np.array_equal(found, each, equal_nan=True)
+    assert np.array_equal(found, program.evaluate({"x": x, "k": k}, kind("numpy"))["value"], equal_nan=True)
 
 
 def test_conditions_choose():

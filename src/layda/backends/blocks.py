@@ -10,13 +10,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from layda.backends.lanes import LanePlan
+from layda.backends.ranks import move_lanes
 from layda.program.loop import SPENT
 
 __all__ = ["BlockEnd", "run_block"]
 
 Array = NDArray[Any]
 _RUNNING, _NOBODY = -1, 9
+# Steps with the state in registers; a chunk that was not moderate is done again carefully. Most balls that are thrown
+# away are so early: later chunks may be longer. Ranks may be closed after some of them.
+_CHUNK, _LONGEST_CHUNK, _CHUNKS = 128, 4096, 8
+_TESTED_CHUNK, _LONGEST_TESTED_CHUNK = 150, 500  # where the stopping test runs; ranks may be closed after each
+_WORTH_A_CALL = 1 << 18  # lanes times steps: few lanes go farther before ranks are closed
 _CLOSE_RANKS = 4  # when a quarter of the lanes has ended
+_LINE = 64  # bytes that the processor fetches at once; a vector that lies in one of them is read faster
 
 
 @dataclass(frozen=True)
@@ -26,13 +33,24 @@ class BlockEnd:
     Attributes:
         columns: name of the state -> its numbers at the end.
         code: SPENT, SETTLED or LOST. step: the last step.
-        watched: accumulator -> (quarters, balls) for balls that spent their budget.
+        late: the balls that came to the last stretch; ``None`` when none did.
+        watched: accumulator -> (quarters, late balls): what was noted of them, 0 for those that ended in the stretch.
     """
 
     columns: dict[str, Array]
     code: NDArray[np.int32]
     step: NDArray[np.int32]
+    late: NDArray[np.int64] | None
     watched: dict[str, Array]
+
+
+def _matrix(rows: int, lanes: int, dtype: str) -> Array:
+    """Room for rows that each begin at the begin of a line, not all of them at the same place of the cache."""
+    each = _LINE // np.dtype(dtype).itemsize
+    stride = (-(-lanes // each) | 1) * each
+    room = np.empty(rows * stride + each, dtype)
+    first = -room.ctypes.data % _LINE // room.itemsize
+    return room[first : first + rows * stride].reshape(rows, stride)[:, :lanes]
 
 
 class _Block:
@@ -42,19 +60,24 @@ class _Block:
         group = plan.lanes_per_group
         self.plan = plan
         self.n = count
-        self.room = -(-max(count, 1) // group) * group
+        room = -(-max(count, 1) // group) * group
         self.notes = len(plan.watch.names) if plan.watch and watched else 0
         self.states = len(plan.loop.state)
-        self.cols = np.zeros((len(plan.columns), self.room), plan.dtype)
-        self.code = np.full(self.room, _NOBODY, np.int32)
-        self.code[:count] = _RUNNING
-        self.step = np.zeros(self.room, np.int32)
-        self.ball = np.arange(self.room)
-        self.complete = True  # nobody has left yet: lane and ball are the same
-        self.end_cols = np.zeros((self.states, count), plan.dtype)
-        self.end_notes = np.zeros((4, self.notes, count), plan.dtype)
-        self.end_code = np.zeros(count, np.int32)
-        self.end_step = np.zeros(count, np.int32)
+        self.cols = _matrix(len(plan.columns), room, plan.dtype)
+        self.cols[:, count:] = 0.0
+        self.code = np.full(room, _RUNNING, np.int32)
+        self.code[count:] = _NOBODY
+        self.step = np.empty(room, np.int32)
+        self.ended = np.zeros(1, np.int32)  # whether any lane has, since ranks were closed
+        self.matrix = (self.cols.ctypes.data, self.cols.strides[0] // self.cols.itemsize)
+        self.marks = (self.code.ctypes.data, self.step.ctypes.data, self.ended.ctypes.data)
+        self.ball: Any = None  # nobody has left yet: lane and ball are the same
+        self.end_cols: Any = None
+        self.late: Any = None
+        self.seat: Any = None  # ball -> its place among the late ones
+        self.end_notes: Any = None
+        self.end_code = np.empty(count, np.int32)
+        self.end_step = np.empty(count, np.int32)
 
     @property
     def padded(self) -> int:
@@ -62,48 +85,55 @@ class _Block:
         group = self.plan.lanes_per_group
         return -(-self.n // group) * group
 
-    def close_ranks(self) -> None:
-        """Move out those that have ended, if they are many; the others follow up."""
-        n = self.n
-        ended = self.code[:n] >= 0
-        gone = np.flatnonzero(ended)
-        if len(gone) * _CLOSE_RANKS < n:
+    def close_ranks(self, share: int = 1) -> None:
+        """Move out those that have ended, if they are many; the last ones take their places."""
+        if not self.ended[0]:
             return
-        self._leave(gone)
-        self.complete = False
-        kept = np.flatnonzero(~ended)
-        m = len(kept)
-        self.cols[:, :m] = self.cols.take(kept, axis=1)
-        self.ball[:m] = self.ball[kept]
-        self.code[:m] = _RUNNING
-        self.code[m:] = _NOBODY
-        self.n = m
+        n = self.n
+        ended = np.flatnonzero(self.code[:n] >= 0)
+        if len(ended) * share < n:
+            return
+        self.ended[0] = 0
+        if self.ball is None:
+            self.ball = np.arange(len(self.code))
+            self.end_cols = _matrix(self.states, len(self.end_code), self.plan.dtype)
+        balls = self.ball[ended]
+        move_lanes(self.cols, ended, self.end_cols, balls, self.states)
+        self.end_code[balls], self.end_step[balls] = self.code[ended], self.step[ended]
+        left = n - len(ended)
+        holes = ended[: np.searchsorted(ended, left)]
+        movers = left + np.flatnonzero(self.code[left:n] < 0)
+        move_lanes(self.cols, movers, self.cols, holes, len(self.cols))
+        self.ball[holes] = self.ball[movers]
+        self.code[:left], self.code[left:n] = _RUNNING, _NOBODY
+        self.n = left
 
-    def _leave(self, lanes: NDArray[np.int64]) -> None:
-        balls = self.ball[lanes]
-        found = self.cols[: self.states].take(lanes, axis=1)
-        for row in range(self.states):
-            self.end_cols[row][balls] = found[row]
-        self.end_code[balls] = self.code[lanes]
-        self.end_step[balls] = self.step[lanes]
+    def begin_notes(self) -> None:
+        """The last stretch begins with the balls that still roll."""
+        self.late = np.arange(self.n) if self.ball is None else self.ball[: self.n].copy()
+        self.seat = np.empty(len(self.end_code), np.int64)
+        self.seat[self.late] = np.arange(self.n)
+        self.end_notes = np.zeros((4, self.notes, self.n), self.plan.dtype)
 
     def note(self, quarter: int) -> None:
         """Keep what was noted in a quarter."""
         first = len(self.plan.columns) - self.notes
-        balls: Any = slice(self.n) if self.complete else self.ball[: self.n]
+        seats = slice(self.n) if self.ball is None else self.seat[self.ball[: self.n]]
         for row in range(self.notes):
-            self.end_notes[quarter, row][balls] = self.cols[first + row, : self.n]
+            self.end_notes[quarter, row][seats] = self.cols[first + row, : self.n]
 
     def spend(self, step: int) -> None:
         """The budget is spent."""
         n = self.n
-        running = self.code[:n] == _RUNNING
-        self.code[:n][running], self.step[:n][running] = SPENT, step
-        if self.complete:
-            self.end_cols, self.end_code = self.cols[: self.states, :n], self.code[:n]
-            self.end_step = self.step[:n]
+        running: Any = self.code[:n] < 0 if self.ended[0] else slice(None)
+        self.step[:n][running], self.code[:n][running] = step, SPENT
+        self.ended[0] = 1
+        if self.ball is None:
+            self.end_cols, self.end_code, self.end_step = self.cols[: self.states, :n], self.code[:n], self.step[:n]
         else:
-            self._leave(np.arange(n))
+            self.close_ranks()
+        if self.late is not None:
+            self.end_notes[:, :, self.end_code[self.late] != SPENT] = 0.0
 
 
 def run_block(
@@ -114,7 +144,6 @@ def run_block(
     *,
     steps: int,
     tolerance: float,
-    limit: float,
     split: int | None = None,
     starts: Mapping[str, float] | None = None,
 ) -> BlockEnd:
@@ -127,7 +156,6 @@ def run_block(
         count: how many balls.
         steps: the budget.
         tolerance: of the stopping test.
-        limit: what counts as a moderate state.
         split: where the last stretch begins, a whole number of quarters before the end; ``None`` without a watch.
         starts: accumulator -> its value before a quarter.
     """
@@ -139,19 +167,31 @@ def run_block(
     end = steps if split is None else split
     t = 0
     while t < end and block.n:
-        threshold = max(-(-block.n // _CLOSE_RANKS), 1)
-        t = plan.functions["march"](
-            block.cols.ctypes.data, block.room, block.padded, uniform.ctypes.data, t, end, tolerance, limit,
-            block.code.ctypes.data, block.step.ctypes.data, threshold,
+        chunk, until = _chunk(plan, block.n, t)
+        plan.functions["march"](
+            *block.matrix, block.padded, uniform.ctypes.data, t, min(until, end), chunk, tolerance, plan.proof.limit,
+            *block.marks,
         )  # fmt: skip
-        block.close_ranks()
+        block.close_ranks(_CLOSE_RANKS)
+        t = until
+    block.close_ranks()
     if stretch and block.n:
         _watch(plan, block, uniform, steps, tolerance, end, starts or {})
     block.spend(steps)
     state = {name: block.end_cols[row] for row, name in enumerate(plan.loop.state)}
-    names = plan.watch.names if stretch and plan.watch is not None else ()
+    names = plan.watch.names if block.late is not None and plan.watch is not None else ()
     watched = {name: block.end_notes[:, index] for index, name in enumerate(names)}
-    return BlockEnd(state, block.end_code, block.end_step, watched)
+    return BlockEnd(state, block.end_code, block.end_step, block.late, watched)
+
+
+def _chunk(plan: LanePlan, lanes: int, t: int) -> tuple[int, int]:
+    """The chunk, a whole number of tests, and how far to go before looking around."""
+    if not plan.tested:
+        chunk = min(max(_CHUNK, t), _LONGEST_CHUNK)
+        return chunk, t + _CHUNKS * chunk
+    steps = min(max(_TESTED_CHUNK, _WORTH_A_CALL // lanes), _LONGEST_TESTED_CHUNK)
+    chunk = -(-steps // plan.every) * plan.every
+    return chunk, t + chunk
 
 
 def _watch(
@@ -159,19 +199,19 @@ def _watch(
 ) -> None:
     """The last stretch, quarter by quarter; what was noted in each is kept behind the columns."""
     assert plan.watch is not None
+    block.begin_notes()
     first = len(plan.columns) - block.notes
     quarter = (steps - split) // 4
     for index in range(4):
         for offset, name in enumerate(plan.watch.names):
             if index == 0 or name in starts:
-                block.cols[first + offset, : block.room] = starts.get(name, 0.0)
+                block.cols[first + offset] = starts.get(name, 0.0)
         begin = split if index == 0 else split + index * quarter + 1
         stop = split + (index + 1) * quarter + 1
         plan.functions["stretch"](
-            block.cols.ctypes.data, block.room, block.padded, uniform.ctypes.data, begin, stop, steps, split, tolerance,
-            block.code.ctypes.data, block.step.ctypes.data,
+            *block.matrix, block.padded, uniform.ctypes.data, begin, stop, steps, split, tolerance, *block.marks,
         )  # fmt: skip
         block.note(index)
-        block.close_ranks()
+        block.close_ranks(_CLOSE_RANKS)
         if not block.n:
             return

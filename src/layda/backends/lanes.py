@@ -1,34 +1,36 @@
 """Very many runs of one loop at once, in vector registers: what maps, basins and sweeps are made with.
 
 A *block* is a matrix of columns (the numbers of the state, then the numbers that differ from lane to lane), one lane
-per ball, all at the same step. ``march`` takes every lane from one stopping test to the next; lanes that have ended are
-moved out, the others close ranks (:mod:`layda.backends.blocks`). Two texts are printed from one loop:
+per ball, all at the same step. ``march`` takes every lane some steps ahead; lanes that have ended are moved out, the
+others close ranks (:mod:`layda.backends.blocks`). Two texts are printed from one loop:
 
-- *careful*: after every step it is asked whether f and its gradient are finite (:func:`careful_function`);
-- *light*: the same steps without asking, in registers, several vectors side by side. Interval arithmetic has shown
-  that a few steps from a moderate state stay finite; every few steps it is tested that the state is moderate, and if
-  it is not, the stretch is done again carefully. So both give the same bits.
+- *careful*: at every step it is asked whether f and its gradient are finite;
+- *light* (:mod:`layda.backends.light`): the same steps without asking, in registers, several vectors side by side.
+  Interval arithmetic has shown that a few steps between moderate states stay finite (:mod:`layda.backends.proof`);
+  every few steps it is tested that the state is moderate, and if it is not, the stretch is done again carefully. So
+  both give the same bits.
 """
 
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Mapping
+import math
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
 
 from layda.backends.native import load, vector_width
+from layda.backends.proof import Proof, proven_steps
 from layda.backends.vector import Writer
-from layda.program import Program, contracted
-from layda.program.intervals import Interval, bounds
+from layda.program import Program
+from layda.program.intervals import Interval, folded
 from layda.program.loop import LOST, SETTLED, Loop
 
-__all__ = ["LanePlan", "Watch", "proven_steps"]
+__all__ = ["LanePlan", "Watch"]
 
 _REGISTERS = 28  # of the 32 that AVX-512 has; the others hold constants and what is in between
-_LONGEST_BODY = 1500  # operations that the light text holds side by side, so that it stays in the instruction cache
-_MOST_PROVEN = 8
+_SHORT = 60  # operations in a step
+_MODERATE = 8.0  # times the size of the problem
 
 
 @dataclass(frozen=True)
@@ -44,44 +46,6 @@ class Watch:
     program: Program
 
 
-def proven_steps(loop: Loop, limit: float, numbers: Mapping[str, Interval], steps: int) -> int:
-    """How many steps in a row need no test from a state whose numbers are at most ``limit`` in size.
-
-    Args:
-        loop: the programs, with their named functions.
-        limit: the bound on every number of the state that the next step depends on.
-        numbers: the range of every number.
-        steps: the largest step number.
-    """
-    if not loop.finite:
-        return 0
-    state: dict[str, Interval | None] = dict.fromkeys(loop.state, (-limit, limit))
-    state |= dict.fromkeys(_never_negative(loop, limit, numbers, steps), (0.0, limit))
-    time: Interval = (0.0, float(steps))
-    for done in range(_MOST_PROVEN + 1):
-        known: dict[str, Any] = {**numbers, **state, "t": time, "tolerance": (0.0, 1.0)}
-        seen = bounds(loop.observe, known)
-        if any(seen[name] is None for name in loop.finite) or done == _MOST_PROVEN:
-            return done
-        state |= bounds(loop.advance.select(loop.carried), known | seen)
-    return _MOST_PROVEN
-
-
-def _never_negative(loop: Loop, limit: float, numbers: Mapping[str, Interval], steps: int) -> set[str]:
-    """The carried names that a step never makes negative while they are not: second moments, weights, rates."""
-    found = set(loop.carried)
-    while True:
-        state: dict[str, Interval | None] = dict.fromkeys(loop.state, (-limit, limit))
-        known: dict[str, Any] = {**numbers, **state, **dict.fromkeys(found, (0.0, limit))}
-        known |= {"t": (0.0, float(steps)), "tolerance": (0.0, 1.0)}
-        known |= bounds(loop.observe, known)
-        after = bounds(loop.advance.select(loop.carried), known)
-        still = {name for name in found if (after[name] or (-1.0, 1.0))[0] >= 0.0}
-        if still == found:
-            return found
-        found = still
-
-
 @dataclass(frozen=True)
 class LanePlan:
     """One loop printed for lanes.
@@ -89,11 +53,12 @@ class LanePlan:
     Attributes:
         loop: the programs.
         varying: the numbers that differ from lane to lane; the others are the same for all.
-        every: steps between two stopping tests (between two looks at the clock, without tests).
+        every: steps between two stopping tests (between two looks around, without tests).
         tested: whether the stopping test runs.
-        proven: steps that need no test for overflow (see :func:`proven_steps`); 0 for the careful text alone.
+        size: the largest coordinate that is known of the problem: of its box, of the starts.
+        ranges: between which values every number of the loop lies.
+        steps: the budget.
         watch: for the last stretch.
-        fast: fused multiply-adds.
         dtype: "float64" or "float32".
     """
 
@@ -101,10 +66,18 @@ class LanePlan:
     varying: tuple[str, ...]
     every: int
     tested: bool
-    proven: int
+    size: float
+    ranges: tuple[tuple[str, Interval], ...]
+    steps: int
     watch: Watch | None = None
-    fast: bool = False
     dtype: str = "float64"
+
+    @cached_property
+    def proof(self) -> Proof:
+        """Which steps need no test for overflow; without any there is the careful text alone."""
+        # Positions at the very corners of what is known are moderate, in all vectors at once.
+        limit = self.size * max(_MODERATE, 0.5 * self.unroll * len(self.loop.carried))
+        return proven_steps(self.loop, 2.0 ** math.ceil(math.log2(limit)), dict(self.ranges), self.steps, self.dtype)
 
     @cached_property
     def columns(self) -> tuple[str, ...]:
@@ -118,16 +91,30 @@ class LanePlan:
 
     def printed(self, program: Program) -> Program:
         """The program in the form that is printed."""
-        if self.dtype == "float32":
-            return program
-        return contracted(program) if self.fast else program.lowered
+        return program if self.dtype == "float32" else program.lowered
+
+    def proven(self, program: Program) -> Program:
+        """The program as it is printed where the proof holds: without choices that are decided there."""
+        return folded(self.printed(program), dict(self.proof.ranges), self.dtype)
 
     @cached_property
     def unroll(self) -> int:
         """Vectors that go side by side in the light text."""
         alive = len(self.loop.persistent) + len(self.varying)
-        size = max(1, self.loop.operation_count)
-        return max(1, min(12, _REGISTERS // max(1, alive), _LONGEST_BODY // (2 * size)))
+        # Long programs have much to do side by side of their own; fused steps are over sooner (both measured).
+        fused = any(node.op == "fma" for node in self.loop.advance.nodes)
+        most = (7 if fused else 12) if self.short else 4
+        return max(1, min(most, _REGISTERS // max(1, alive)))
+
+    @property
+    def short(self) -> bool:
+        """Whether a step is so short that the processor looks several vectors ahead by itself."""
+        return self.operations <= _SHORT
+
+    @cached_property
+    def operations(self) -> int:
+        """In one step of the light text."""
+        return self.printed(self.loop.way).operation_count
 
     @cached_property
     def lanes_per_group(self) -> int:
@@ -145,12 +132,12 @@ def _functions(plan: LanePlan) -> dict[str, Any]:
     pointer, number = ctypes.c_void_p, ctypes.c_int64
     real = ctypes.c_double if plan.dtype == "float64" else ctypes.c_float
     types: dict[str, tuple[Any, ...]] = {
-        "march": (number, pointer, number, number, pointer, number, number, real, real, pointer, pointer, number)
+        "march": (None, pointer, number, number, pointer, number, number, number, real, real, pointer, pointer, pointer)
     }
     text = [_careful(plan, "careful", None), _march(plan)]
     if plan.watch is not None:
-        types["stretch"] = (number, pointer, number, number, pointer, number, number, number, number, real, pointer,
-                            pointer)  # fmt: skip
+        types["stretch"] = (None, pointer, number, number, pointer, number, number, number, number, real, pointer,
+                            pointer, pointer)  # fmt: skip
         text += [_careful(plan, "watched", plan.watch), _stretch(plan)]
     lines = [line for writer in text for line in writer.lines]
     declared = sorted(set().union(*(writer.declared for writer in text)))
@@ -190,8 +177,8 @@ class _Lanes:
         codes = w.do(f"load <{w.width} x i32>, ptr {address}, align 4")
         return w.do(f"icmp slt <{w.width} x i32> {codes}, zeroinitializer")
 
-    def end(self, mask: str, lane: str, code: int, t: str) -> str:
-        """Note why and when the lanes of the mask ended; how many there are."""
+    def end(self, mask: str, lane: str, code: int, t: str) -> None:
+        """Note why and when the lanes of the mask ended, and that some did."""
         w = self.w
         ints = f"<{w.width} x i32>"
         w.declared.add(f"declare void @llvm.masked.store.v{w.width}i32.p0({ints}, ptr, i32, {w.mask})")
@@ -200,9 +187,7 @@ class _Lanes:
             address = w.do(f"getelementptr i32, ptr {array}, i64 {lane}")
             store = f"@llvm.masked.store.v{w.width}i32.p0"
             w.line(f"  call void {store}({ints} {value}, ptr {address}, i32 4, {w.mask} {mask})")
-        bits = w.do(f"bitcast {w.mask} {mask} to i{w.width}")
-        w.declared.add(f"declare i{w.width} @llvm.ctpop.i{w.width}(i{w.width})")
-        return w.do(f"zext i{w.width} {w.do(f'call i{w.width} @llvm.ctpop.i{w.width}(i{w.width} {bits})')} to i64")
+        w.line("  store i32 1, ptr %ended")
 
     def numbers(self, lane: str | None) -> dict[str, str]:
         """The uniform numbers and, for a lane, the varying ones."""
@@ -234,7 +219,7 @@ class _Lanes:
         self.w.line(f"  store {kind} {value}, ptr {variable}")
 
     def add(self, variable: str, amount: str) -> None:
-        """Count."""
+        """Move on by so much."""
         self.put("i64", variable, self.w.do(f"add i64 {self.get('i64', variable)}, {amount}"))
 
 
@@ -244,13 +229,13 @@ def _careful(plan: LanePlan, name: str, watch: Watch | None) -> Writer:
     lanes, loop = _Lanes(plan, w), plan.loop
     last = ", i64 %last, i64 %since" if watch else ""
     w.line(
-        f"define internal i64 @{name}(ptr %cols, i64 %stride, i64 %lane, ptr %scalars, i64 %t0, i64 %t1{last}, "
-        f"{w.scalar} %tolerance, ptr %code, ptr %step) noinline {{"
+        f"define internal void @{name}(ptr %cols, i64 %stride, i64 %lane, ptr %scalars, i64 %t0, i64 %t1{last}, "
+        f"{w.scalar} %tolerance, ptr %code, ptr %step, ptr %ended) noinline {{"
     )
     w.label("entry")
     state = {column: lanes.variable(w.vector) for column in loop.state}
     notes = {column: lanes.variable(w.vector) for column in (watch.names if watch else ())}
-    active, clock, count = lanes.variable(w.mask), lanes.variable("i64", "%t0"), lanes.variable("i64", "0")
+    active, clock = lanes.variable(w.mask), lanes.variable("i64", "%t0")
     started = lanes.active("%lane")
     lanes.put(w.mask, active, started)
     for column, variable in (state | notes).items():
@@ -273,7 +258,7 @@ def _careful(plan: LanePlan, name: str, watch: Watch | None) -> Writer:
     some = w.any(lost)
     w.line(f"  br i1 {some}, label %lost, label %looked")
     w.label("lost")
-    lanes.add(count, lanes.end(lost, "%lane", LOST, t))
+    lanes.end(lost, "%lane", LOST, t)
     w.line("  br label %looked")
     w.label("looked")
     if watch:
@@ -291,7 +276,7 @@ def _careful(plan: LanePlan, name: str, watch: Watch | None) -> Writer:
         w.label("test")
         settled = w.both(going, w.program(plan.printed(loop.check), known)["settled"])
         lanes.put(w.mask, active, w.both(going, w.opposite(settled)))
-        lanes.add(count, lanes.end(settled, "%lane", SETTLED, t))
+        lanes.end(settled, "%lane", SETTLED, t)
         w.line("  br label %tested")
         w.label("tested")
     moving = lanes.get(w.mask, active)
@@ -309,7 +294,7 @@ def _careful(plan: LanePlan, name: str, watch: Watch | None) -> Writer:
     w.label("done")
     for column, variable in (state | notes).items():
         lanes.write(lanes.get(w.vector, variable), lanes.column(column, "%lane"), started)
-    w.line(f"  ret i64 {lanes.get('i64', count)}\n}}")
+    w.line("  ret void\n}")
     return w
 
 
@@ -317,26 +302,25 @@ def _stretch(plan: LanePlan) -> Writer:
     """The watched text over all lanes of a block, from t0 up to t1 (and at t = last without a step)."""
     w = Writer(vector_width(plan.dtype), plan.dtype)
     w.line(
-        "define i64 @stretch(ptr %cols, i64 %stride, i64 %n, ptr %scalars, i64 %t0, i64 %t1, i64 %last, i64 %since, "
-        f"{w.scalar} %tolerance, ptr %code, ptr %step) {{"
+        "define void @stretch(ptr %cols, i64 %stride, i64 %n, ptr %scalars, i64 %t0, i64 %t1, i64 %last, i64 %since, "
+        f"{w.scalar} %tolerance, ptr %code, ptr %step, ptr %ended) {{"
     )
     w.label("entry")
     lanes = _Lanes(plan, w)
-    place, count = lanes.variable("i64", "0"), lanes.variable("i64", "0")
+    place = lanes.variable("i64", "0")
     w.line("  br label %next")
     w.label("next")
     lane = lanes.get("i64", place)
     w.line(f"  br i1 {w.do(f'icmp slt i64 {lane}, %n')}, label %work, label %done")
     w.label("work")
-    ended = w.do(
-        f"call i64 @watched(ptr %cols, i64 %stride, i64 {lane}, ptr %scalars, i64 %t0, i64 %t1, i64 %last, i64 %since, "
-        f"{w.scalar} %tolerance, ptr %code, ptr %step)"
+    w.line(
+        f"  call void @watched(ptr %cols, i64 %stride, i64 {lane}, ptr %scalars, i64 %t0, i64 %t1, i64 %last, "
+        f"i64 %since, {w.scalar} %tolerance, ptr %code, ptr %step, ptr %ended)"
     )
-    lanes.add(count, ended)
     lanes.add(place, str(w.width))
     w.line("  br label %next")
     w.label("done")
-    w.line(f"  ret i64 {lanes.get('i64', count)}\n}}")
+    w.line("  ret void\n}")
     return w
 
 

@@ -17,7 +17,9 @@ from layda.program import Program, arithmetic
 __all__ = ["evaluate"]
 
 Array = NDArray[np.float64]
-_WORTH_COMPILING = 1e5  # evaluations times operations: a block of a large ensemble, whose other blocks need it, too
+_WORK: dict[tuple[Program, tuple[str, ...]], float] = {}
+_WORTH_COMPILING = 1e5  # evaluations times operations, all calls for this program together
+_REMEMBERED = 1000  # programs whose work is counted
 _LARGEST = 30_000  # operations; longer texts take LLVM seconds
 
 
@@ -30,14 +32,16 @@ def evaluate(program: Program, inputs: Mapping[str, Any], count: int) -> dict[st
         count: how many evaluations.
     """
     lowered = program.lowered
-    work = lowered.operation_count * count
     known = all(name in inputs for name in program.inputs)
     assert known, f"missing inputs: {set(program.inputs) - set(inputs)}"
+    arrays = tuple(name for name in program.inputs if np.ndim(inputs[name]))
+    if len(_WORK) > _REMEMBERED:
+        _WORK.clear()
+    work = _WORK[program, arrays] = _WORK.get((program, arrays), 0.0) + lowered.operation_count * float(count)
     if work < _WORTH_COMPILING or lowered.operation_count > _LARGEST:
         with np.errstate(all="ignore"):
             found = lowered.evaluate({name: inputs[name] for name in program.inputs}, arithmetic("numpy"))
         return {name: np.broadcast_to(np.asarray(value, np.float64), (count,)) for name, value in found.items()}
-    arrays = tuple(name for name in program.inputs if np.ndim(inputs[name]))
     function, width = _function(program, arrays)
     room = -(-count // width) * width
     columns = [np.ascontiguousarray(inputs[name], np.float64) for name in arrays]

@@ -11,6 +11,8 @@ import itertools
 import os
 import tempfile
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,7 @@ _LOCK = threading.Lock()
 _LOADED: dict[str, Any] = {}
 _NUMBERS = itertools.count()
 _SUFFIX = ".o"
+_PIPELINE = "2"  # of the kept kernels: how text becomes code
 
 
 def cache_folder() -> Path:
@@ -56,8 +59,9 @@ def _machine() -> Any:
     features = llvm.get_host_cpu_features()
     features["prefer-256-bit"] = False  # the programs are long enough to gain from the widest vectors
     return llvm.Target.from_default_triple().create_target_machine(
-        cpu=llvm.get_host_cpu_name(), features=features.flatten(), opt=3
-    )
+        # Constants beside the code, found from where the code is, without an instruction that loads their address.
+        cpu=llvm.get_host_cpu_name(), features=features.flatten(), opt=3, reloc="pic", codemodel="small",
+    )  # fmt: skip
 
 
 @cache
@@ -81,8 +85,8 @@ def _key(text: str) -> str:
     import llvmlite
     import llvmlite.binding as llvm
 
-    parts = (text, llvmlite.__version__, str(llvm.llvm_version_info), _machine().triple, llvm.get_host_cpu_name(),
-             llvm.get_host_cpu_features().flatten())  # fmt: skip
+    machine = (_machine().triple, llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten())
+    parts = (_PIPELINE, text, llvmlite.__version__, str(llvm.llvm_version_info), *machine)
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
@@ -96,8 +100,27 @@ def _compiled(text: str) -> bytes:
     options.slp_vectorization = options.loop_vectorization = options.loop_unrolling = False
     builder = llvm.create_pass_builder(_machine(), options)
     builder.getModulePassManager().run(module, builder)
-    found: bytes = _machine().emit_object(module)
+    with _written_order():
+        found: bytes = _machine().emit_object(module)
     return found
+
+
+@contextmanager
+def _written_order() -> Iterator[None]:
+    """Leave instructions in the order of the text, which interleaves what can go side by side.
+
+    LLVM's own order needs more registers than there are. These are switches of the whole process: whatever else
+    compiles meanwhile (Numba, in another thread) gets the same machine code in another order.
+    """
+    import llvmlite.binding as llvm
+
+    llvm.set_option("", "-enable-misched=false")
+    llvm.set_option("", "-pre-RA-sched=source")
+    try:
+        yield
+    finally:
+        llvm.set_option("", "-enable-misched=true")
+        llvm.set_option("", "-pre-RA-sched=default")
 
 
 def _kept(path: Path) -> bytes | None:

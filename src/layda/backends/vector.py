@@ -12,7 +12,7 @@ import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from layda.program import Program, operation, trace
+from layda.program import Node, Program, operation, trace
 
 __all__ = ["Writer"]
 
@@ -133,12 +133,19 @@ class Writer:
         """The same program on several vectors, operation by operation, so that one waits while the others work."""
         kind = kind or self.scalar
         values: list[list[str]] = [[] for _ in inputs]
-        for node in program.nodes:
+        doubled = _multiplied(program)
+        for index, node in enumerate(program.nodes):
             for own, known in zip(values, inputs, strict=True):
                 if node.op == "input":
                     own.append(known[str(node.value)])
                 elif node.op == "const":
                     own.append(self.number(float(node.value), kind))  # type: ignore[arg-type]
+                elif index in doubled:
+                    own.append(self._twice(own[node.args[0]], kind))
+                elif node.op == "bit":
+                    own.append(self._bit(program, node, own))
+                elif (flipped := _flipped(program, node)) is not None:
+                    own.append(self._flip(program, *flipped, own))
                 else:
                     own.append(self._operation(node.op, [own[index] for index in node.args], kind))
         return [{name: own[index] for name, index in program.outputs} for own in values]
@@ -162,7 +169,7 @@ class Writer:
         if operation(op).lowering is not None:
             return self._named(op, args, kind)
         assert kind == "double", f"{op} on {kind}: only lowered functions use it, and they are computed in float64"
-        return self._pow2(args[0]) if op == "pow2" else self._exponent(args[0])
+        return self._scale(*args) if op == "scale" else self._exponent(args[0])
 
     def _named(self, op: str, args: list[str], kind: str) -> str:
         """A named function on float32: in float64, rounded once."""
@@ -177,10 +184,52 @@ class Writer:
         found = self.programs(form, [dict(zip(names, values, strict=True))], "double")[0]["value"]
         return self.do(f"fptrunc {wide} {found} to <{self.width} x {kind}>")
 
-    def _pow2(self, k: str) -> str:
+    def _twice(self, x: str, kind: str) -> str:
+        """x + x as 2x, with a 2 that LLVM cannot see: it would write the sum again."""
+        self.declared.add(f"@two.{kind} = global {kind} 2.0")
+        two = self.do(f"load {kind}, ptr @two.{kind}, !invariant.load !{{}}")
+        return self.do(f"fmul <{self.width} x {kind}> {x}, {self.splat(two, kind)}")
+
+    def _bit(self, program: Program, node: Node, own: Sequence[str]) -> str:
+        """Whether a bit of a whole number is set."""
+        bits = f"<{self.width} x i64>"
+        word, place = self._word(program, node, own)
+        masked = self.do(f"and {bits} {word}, {self.whole(1 << place)}")
+        return self.do(f"icmp ne {bits} {masked}, {self.whole(0)}")
+
+    def _flip(self, program: Program, node: Node, x: int, own: Sequence[str]) -> str:
+        """−x where the bit is set, else x: the bit becomes the sign. A test would take a multiplier's time."""
+        bits = f"<{self.width} x i64>"
+        word, place = self._word(program, node, own)
+        raised = self.do(f"shl {bits} {word}, {self.whole(63 - place)}")
+        sign = self.do(f"and {bits} {raised}, {self.whole(-(1 << 63))}")
+        value = self.do(f"bitcast <{self.width} x double> {own[x]} to {bits}")
+        return self.do(f"bitcast {bits} {self.do(f'xor {bits} {value}, {sign}')} to <{self.width} x double>")
+
+    def _word(self, program: Program, node: Node, own: Sequence[str]) -> tuple[str, int]:
+        """The last bits of k + 1.5·2^52, which are those of the whole number k; and the place that is asked for."""
+        moved = _before_rounding(program, node.args[0])
+        total = own[moved] if moved is not None else self._moved(own[node.args[0]])
+        word = self.do(f"bitcast <{self.width} x double> {total} to <{self.width} x i64>")
+        return word, int(program.nodes[node.args[1]].value)  # type: ignore[arg-type]
+
+    def _moved(self, k: str) -> str:
+        return self.do(f"fadd <{self.width} x double> {k}, {self.number(_MAGIC, 'double')}")
+
+    def _scale(self, x: str, k: str) -> str:
+        """x·2^k: one instruction where the processor has it, else two products with powers made from their bits."""
+        wide = f"<{self.width} x double>"
+        if self.width == 8:
+            name = "@llvm.x86.avx512.mask.scalef.pd.512"
+            self.declared.add(f"declare {wide} {name}({wide}, {wide}, {wide}, i8, i32)")
+            return self.do(f"call {wide} {name}({wide} {x}, {wide} {k}, {wide} zeroinitializer, i8 -1, i32 4)")
+        half = self.call("floor", [self.do(f"fmul {wide} {k}, {self.number(0.5, 'double')}")], "double")
+        first = self.do(f"fmul {wide} {x}, {self._power_of_two(half)}")
+        return self.do(f"fmul {wide} {first}, {self._power_of_two(self.do(f'fsub {wide} {k}, {half}'))}")
+
+    def _power_of_two(self, k: str) -> str:
         wide, bits = f"<{self.width} x double>", f"<{self.width} x i64>"
-        moved = self.do(f"fadd {wide} {k}, {self.number(_MAGIC, 'double')}")
-        whole = self.do(f"bitcast {wide} {moved} to {bits}")
+        whole = self.do(f"bitcast {wide} {self._moved(k)} to {bits}")
         biased = self.do(f"add {bits} {whole}, {self.whole(1023)}")
         return self.do(f"bitcast {bits} {self.do(f'shl {bits} {biased}, {self.whole(52)}')} to {wide}")
 
@@ -192,3 +241,44 @@ class Writer:
         written = self.do(f"or {bits} {field}, {self.whole(0x4330000000000000)}")
         number = self.do(f"bitcast {bits} {written} to {wide}")
         return self.do(f"fsub {wide} {number}, {self.number(2.0**52 + 1023.0, 'double')}")
+
+
+def _multiplied(program: Program) -> frozenset[int]:
+    """Which doublings are printed as products, so that sums and products share the work evenly: the same bits.
+
+    Processors add and multiply side by side, so many of each at a time; the rarer kind has room for the other's work.
+    """
+    ops = [node.op for node in program.nodes]
+    products = sum(ops.count(op) for op in ("mul", "fma"))
+    smaller = sum(_is_smaller_or_larger(program, node) for node in program.nodes)  # made where sums are made
+    spare = (ops.count("add") + ops.count("sub") + smaller - products) // 2
+    doublings = [i for i, node in enumerate(program.nodes) if node.op == "add" and node.args[0] == node.args[1]]
+    return frozenset(doublings[: max(0, spare)])
+
+
+def _is_smaller_or_larger(program: Program, node: Node) -> bool:
+    """Whether the line is ``where(a < b, a, b)`` or ``where(a < b, b, a)``."""
+    return node.op == "select" and program.nodes[node.args[0]].op == "lt" and (
+        sorted(program.nodes[node.args[0]].args) == sorted(node.args[1:])
+    )  # fmt: skip
+
+
+def _flipped(program: Program, node: Node) -> tuple[Node, int] | None:
+    """Of ``where(bit(k, place), -x, x)``: the line of the bit, and x."""
+    if node.op != "select":
+        return None
+    condition, minus = program.nodes[node.args[0]], program.nodes[node.args[1]]
+    if condition.op != "bit" or minus.op != "neg" or minus.args[0] != node.args[2]:
+        return None
+    return condition, node.args[2]
+
+
+def _before_rounding(program: Program, index: int) -> int | None:
+    """Where k is x rounded as (x + 1.5·2^52) − 1.5·2^52, the line of the sum, which is k + 1.5·2^52."""
+    node = program.nodes[index]
+    if node.op != "sub":
+        return None
+    total, magic = (program.nodes[arg] for arg in node.args)
+    if magic.op != "const" or magic.value != _MAGIC or total.op != "add" or total.args[1] != node.args[1]:
+        return None
+    return node.args[0]

@@ -2,40 +2,33 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from layda.backends.blocks import BlockEnd, run_block
-from layda.backends.lanes import LanePlan, proven_steps
-from layda.backends.mapped import evaluate
-from layda.measures import CONSTANTS, VERDICTS
-from layda.measures.ending import SCALARS
+from layda.backends.blocks import run_block
+from layda.backends.lanes import LanePlan
 from layda.measures.window import window_length
 from layda.objective import TracedObjective
-from layda.program.loop import LOST, SETTLED, SPENT
+from layda.program import contracted
 from layda.rule import Stepper
-from layda.run.curvature import goes_down, inertia_program
-from layda.run.judge import allowed_gap, curved_distance, descended, resting_place
-from layda.run.lane_programs import QUARTER_STARTS, finish_program, only, window_watch
-from layda.run.loops import build_loop, layout
-from layda.run.minima import known_minima
+from layda.run.endings import Endings
+from layda.run.lane_programs import QUARTER_STARTS, only, window_watch
+from layda.run.loops import build_loop, contracted_loop, layout
 
 __all__ = ["Engine", "threads_of"]
 
 Array = NDArray[Any]
 Ranges = tuple[tuple[str, tuple[float, float]], ...]
-_CODES = {kind: index for index, kind in enumerate(VERDICTS)}
-_BLOCK_NUMBERS = 1 << 18  # numbers in a block's matrix: it should stay in a core's own cache
-_LARGEST_BLOCK = 16384
-_LONGEST_STRETCH = 256  # without stopping tests: steps between two looks around
-_MODERATE = 4.0  # widths of everything that is known of the problem's size
+_BLOCK_NUMBERS = 1 << 19  # numbers in a block's matrix
+_LARGEST_BLOCK, _SMALLEST_BLOCK = 1 << 16, 1 << 12  # balls
 
 
 def threads_of(threads: int | None) -> int:
@@ -74,9 +67,9 @@ class Engine:
     dtype: str = "float64"
 
     @cached_property
-    def watched(self) -> bool:
-        """Whether verdicts are wanted; only then the measures are carried along."""
-        return "verdict" in self.keep or "basin" in self.keep
+    def endings(self) -> Endings:
+        """What is told of a ball that has ended."""
+        return Endings(self.objective, self.stepper, self.steps, self.tolerance, self.keep, self.radius)
 
     @cached_property
     def _names(self) -> Any:
@@ -84,44 +77,39 @@ class Engine:
 
     @cached_property
     def _whole(self) -> Any:
-        return build_loop(self.objective, self.stepper)
+        loop = build_loop(self.objective, self.stepper)
+        return contracted_loop(loop, lowered=self.dtype == "float64") if self.fast else loop
 
-    @cached_property
-    def _finish(self) -> Any:
-        return finish_program(self.objective, self.stepper, self.watched)
-
-    def _plan(self, size: float, ranges: Ranges, history: bool = False) -> tuple[Any, float]:
-        """The printed loop and what counts as a moderate state; made once for the same question."""
+    def _plan(self, size: float, ranges: Ranges, history: bool = False) -> LanePlan:
+        """The printed loop; made once for the same question."""
         key = (size, ranges, history)
         if key not in self._plans:
-            self._plans[key] = self._planned(size, dict(ranges), history)
+            self._plans[key] = self._planned(size, ranges, history)
         return self._plans[key]
 
     @cached_property
-    def _plans(self) -> dict[Any, tuple[Any, float]]:
+    def _plans(self) -> dict[Any, LanePlan]:
         return {}
 
-    def _planned(self, size: float, ranges: dict[str, tuple[float, float]], history: bool) -> tuple[Any, float]:
-        """The printed loop and what counts as a moderate state."""
+    def _planned(self, size: float, ranges: Ranges, history: bool) -> LanePlan:
         names, whole = self._names, self._whole
         tested = self.tolerance > 0.0
         wanted = (*names.carried, *((*names.last, *names.earlier, *names.push, *names.low, *names.high, "top_rate")
-                                    if self.watched or tested else ()))  # fmt: skip
+                                    if self.endings.watched or tested else ()))  # fmt: skip
         loop = only(whole, (*wanted, "highest") if history else wanted)
-        limit = float(2.0 ** np.ceil(np.log2(_MODERATE * size)))
-        proven = proven_steps(loop, limit, ranges, self.steps)
-        return (
-            LanePlan(
-                loop,
-                self.varying,
-                self.check_every if tested else _stretch(self.steps),
-                tested and not history,
-                proven,
-                window_watch(loop, names) if self.watched and not history else None,
-                self.fast,
-                self.dtype,
-            ),
-            limit,
+        watch = window_watch(loop, names) if self.endings.watched and not history else None
+        if watch is not None and self.fast:
+            watch = replace(watch, program=contracted(watch.program, lowered=self.dtype == "float64"))
+        return LanePlan(
+            loop,
+            self.varying,
+            self.check_every if tested and not history else 1,
+            tested and not history,
+            size,
+            ranges,
+            self.steps,
+            watch,
+            self.dtype,
         )
 
     def run(
@@ -147,26 +135,33 @@ class Engine:
             What ``keep`` names; positions and estimates (balls, dimension).
         """
         count = len(starts)
-        ends = np.array([*np.ravel(self.objective.box), 1.0])
-        size = max(float(np.max(np.abs(ends))), float(np.max(np.abs(starts))) if size is None else size)
+        farthest = max(float(np.max(starts)), -float(np.min(starts))) if size is None else size
+        ends = [abs(end) for side in self.objective.box for end in side]
+        size = 2.0 ** math.ceil(math.log2(max(1.0, farthest, *ends)))
         if ranges is None:
             ranges = {name: (float(np.min(value)), float(np.max(value))) for name, value in numbers.items()}
         ordered = tuple(sorted(ranges.items()))
-        plan, limit = self._plan(size, ordered)
+        plan = self._plan(size, ordered)
         found = self._rooms(count)
-        length = len(plan.columns) or 1
-        block = max(plan.lanes_per_group, min(_LARGEST_BLOCK, _BLOCK_NUMBERS // length))
+        workers = threads_of(threads)
+        # Blocks enough for every thread to have several, if there are so many balls.
+        share = max(_SMALLEST_BLOCK, count // (4 * workers)) if workers > 1 else _LARGEST_BLOCK
+        block = max(plan.lanes_per_group, min(_LARGEST_BLOCK, share, _BLOCK_NUMBERS // len(plan.columns)))
 
         def work(first: int) -> int:
             part = slice(first, min(first + block, count))
             own = {name: (value[part] if np.ndim(value) else value) for name, value in numbers.items()}
-            ended = self._block(plan, limit, size, ordered, starts[part], own)
+            ended = self._block(plan, size, ordered, starts[part], own)
             for name, values in ended.items():
-                found[name][part] = values
+                if isinstance(values, list):
+                    for i, column in enumerate(values):
+                        found[name][part, i] = column
+                else:
+                    found[name][part] = values
             return len(starts[part])
 
         firsts = range(0, count, block)
-        workers = min(threads_of(threads), max(1, len(firsts)))
+        workers = min(workers, len(firsts))
         if workers == 1:
             for first in firsts:
                 _tell(progress, work(first))
@@ -193,175 +188,45 @@ class Engine:
         """The block's columns before step 0; a rule starts at rest."""
         names, stepper = self._names, self.stepper
         columns: dict[str, Any] = {name: numbers[name] for name in plan.varying}
+        placed = any(slot.start == "position" for slot in stepper.slots)
         schedules: tuple[Any, ...] = ()
         for i, name in enumerate(names.position):
-            state = stepper.start(numbers, starts[:, i])
-            columns[name] = starts[:, i]
+            place = starts[:, i]
+            state = stepper.start(numbers, place if placed else 0.0)
+            columns[name] = place
             columns |= {group[i]: value for group, value in zip(names.slots, state.slots, strict=True)}
             columns |= dict(zip(names.shared, state.shared, strict=True))
             schedules = state.schedules
             columns |= dict(zip(names.schedules, schedules, strict=True))
-            columns |= {group[i]: starts[:, i] for group in (names.last, names.earlier, names.low, names.high)}
+            columns |= {group[i]: place for group in (names.last, names.earlier, names.low, names.high)}
             columns[names.push[i]] = 0.0
-        columns["top_rate"] = stepper.resolved(numbers, 0.0, schedules).learning_rate  # type: ignore[attr-defined]
+        if "top_rate" in plan.columns:
+            columns["top_rate"] = stepper.resolved(numbers, 0.0, schedules).learning_rate  # type: ignore[attr-defined]
         return columns | {"highest": -np.inf}
 
     def _block(
         self,
         plan: LanePlan,
-        limit: float,
         size: float,
         ranges: Ranges,
         starts: Array,
         numbers: dict[str, Any],
-    ) -> dict[str, Array]:
-        with np.errstate(all="ignore"):
-            columns = self._columns(starts, numbers, plan)
-        length = window_length(self.steps)
+    ) -> dict[str, Any]:
+        """What is kept of these balls; of positions and estimates one array for each coordinate."""
+        split = self.steps - window_length(self.steps)
         ended = run_block(
-            plan, columns, numbers, len(starts), steps=self.steps, tolerance=self.tolerance, limit=limit,
-            split=self.steps - length if self.watched else None, starts=QUARTER_STARTS,
+            plan, self._columns(starts, numbers, plan), numbers, len(starts), steps=self.steps,
+            tolerance=self.tolerance, split=split if self.endings.watched else None, starts=QUARTER_STARTS,
         )  # fmt: skip
-        state = {name: np.asarray(value, np.float64) for name, value in ended.columns.items()}
-        known: dict[str, Any] = numbers | state | {"t": ended.step.astype(np.float64)}
-        found: dict[str, Array] = {"steps": ended.step}
-        if self.watched:
-            known |= self._scalars(ended, length)
-        elif not {"value", "estimate"} & set(self.keep):
-            return self._kept(found | {"position": np.stack([state[n] for n in self._names.position], axis=1)})
-        outcome = evaluate(self._finish, known, len(starts))
-        found |= {
-            "value": outcome["value"],
-            "position": np.stack([state[name] for name in self._names.position], axis=1),
-            "estimate": np.stack([outcome[f"estimate{i}"] for i in range(self.objective.dimension)], axis=1),
-        }
-        if self.watched:
-            outcome = self._mended(outcome, known, ended, starts, numbers, size, ranges, length)
-            found |= self._judged(outcome, found, ended.code)
-        return self._kept(found)
 
-    def _kept(self, found: dict[str, Array]) -> dict[str, Array]:
-        return {name: found[name] for name in self.keep}
+        def highest(balls: NDArray[np.int64]) -> Array:
+            own = {name: (value[balls] if np.ndim(value) else value) for name, value in numbers.items()}
+            again = self._plan(size, ranges, history=True)
+            columns = self._columns(starts[balls], own, again)
+            run = run_block(again, columns, own, len(balls), steps=split, tolerance=0.0)
+            return np.asarray(run.columns["highest"], np.float64)
 
-    def _scalars(self, ended: BlockEnd, length: int) -> dict[str, Any]:
-        """What the verdict's program takes and does not compute itself; see ``measures/ending.py``."""
-        spent = (ended.code == SPENT) & (length > 0)
-        tolerance = self.tolerance or CONSTANTS["tolerance"][0]
-        known: dict[str, Any] = {
-            "lost": (ended.code == LOST).astype(np.float64),
-            "stopped": (ended.code == SETTLED).astype(np.float64),
-            "curved_distance": 0.0,
-            "highest_before": -np.inf,
-            "window": np.where(spent, float(length), 0.0),
-            "steps": float(max(self.steps, 1)),
-            "tolerance": tolerance,
-            "noisy": 0.0,
-        }
-        for name in ("displacement", "distance", "high", "low"):
-            for quarter in range(4):
-                value = ended.watched[name][quarter] if length else 0.0
-                known[f"{name}_{quarter + 1}"] = np.where(spent, value, 0.0)
-        turns: Any = 0.0
-        for i in range(self.objective.dimension):
-            turns = np.maximum(turns, ended.watched[f"turns{i}"][3] if length else 0.0)
-        known["turns"] = np.where(spent, turns, 0.0)
-        assert all(name in known or name not in self._finish.inputs for name in SCALARS)
-        return known
-
-    def _mended(
-        self,
-        outcome: dict[str, Array],
-        known: dict[str, Any],
-        ended: BlockEnd,
-        starts: Array,
-        numbers: dict[str, Any],
-        size: float,
-        ranges: Ranges,
-        length: int,
-    ) -> dict[str, Array]:
-        """Two things that few balls need: the curvature where one is stuck, and the largest f before the window.
-
-        The latter is asked for only where it decides: where the verdict would be another one if f had been infinite.
-        """
-        count = len(starts)
-        outcome = dict(outcome)
-        stuck = np.flatnonzero(outcome["stuck"] > 0.0)
-        if len(stuck):
-            places = np.stack([known[name][stuck] for name in self._names.position], axis=1)
-            rests = np.stack([outcome[f"rest{i}"][stuck] for i in range(places.shape[1])], axis=1)
-            distance = np.zeros(count)
-            distance[stuck] = curved_distance(self.objective, places, rests, outcome["extent_before"][stuck])
-            known["curved_distance"] = distance
-            outcome = dict(evaluate(self._finish, known, count))
-        growing = outcome["code"] == _CODES["diverged"]
-        doubtful = np.flatnonzero(growing & (ended.code == SPENT))
-        if len(doubtful) and self.steps > length:
-            high = dict(known) | {"highest_before": np.inf}
-            otherwise = evaluate(self._finish, high, count)["code"]
-            again = doubtful[otherwise[doubtful] != outcome["code"][doubtful]]
-            if len(again):
-                highest = np.full(count, -np.inf)
-                highest[again] = self._highest(starts[again], _taken(numbers, again), size, ranges, self.steps - length)
-                known["highest_before"] = highest
-                outcome = dict(evaluate(self._finish, known, count))
-        return outcome
-
-    def _highest(self, starts: Array, numbers: dict[str, Any], size: float, ranges: Ranges, split: int) -> Array:
-        plan, limit = self._plan(size, ranges, history=True)
-        with np.errstate(all="ignore"):
-            columns = self._columns(starts, numbers, plan)
-        ended = run_block(plan, columns, numbers, len(starts), steps=split, tolerance=0.0, limit=limit)
-        return np.asarray(ended.columns["highest"], np.float64)
-
-    def _judged(self, outcome: dict[str, Array], found: dict[str, Array], code: Array) -> dict[str, Array]:
-        """Verdicts and basins: settled balls are asked whether they lie in a minimum, and in which."""
-        verdict = outcome["code"].astype(np.uint8)
-        settled = np.flatnonzero(verdict == _CODES["converged"])
-        judged = descended(self.objective, self.stepper.rule)
-        known = known_minima(judged).minima
-        basin = np.full(len(verdict), -1, np.int16)
-        if len(settled):
-            place = resting_place(self.stepper.rule, found["position"], found["estimate"])[settled]
-            if not judged.convex:
-                assert isinstance(judged, TracedObjective)
-                saddle = goes_down(judged, place, self._signs(judged, place))
-                verdict[settled[saddle]] = _CODES["saddle"]
-                if known:
-                    columns = {name: place[:, i] for i, name in enumerate(judged.coordinates)}
-                    value = evaluate(judged.program, columns, len(place))["value"]
-                    gradient, distance = outcome["gradient"][settled], outcome["distance"][settled]
-                    gap = allowed_gap(judged, known[0], value, gradient, distance)
-                    verdict[settled[~saddle & (value - known[0].value > gap)]] = _CODES["trapped"]
-            if known and "basin" in self.keep:
-                nearest, distance = _nearest(place, np.array([minimum.position for minimum in known]))
-                inside = (distance <= self.radius) & (verdict[settled] != _CODES["saddle"])
-                basin[settled] = np.where(inside, nearest, -1)
-        return {"verdict": verdict, "basin": basin}
-
-    def _signs(self, judged: TracedObjective, place: Array) -> Array | None:
-        if judged.dimension > 32:
-            return None
-        columns = {name: place[:, i] for i, name in enumerate(judged.coordinates)}
-        return np.array(evaluate(inertia_program(judged), columns, len(place))["sign"])
-
-
-def _stretch(steps: int) -> int:
-    """The longest stretch that leaves few steps over at the end: those are done carefully, one at a time."""
-    return min(range(_LONGEST_STRETCH // 2, _LONGEST_STRETCH + 1), key=lambda length: (steps % length, -length))
-
-
-def _taken(numbers: dict[str, Any], index: Array) -> dict[str, Any]:
-    return {name: (value[index] if np.ndim(value) else value) for name, value in numbers.items()}
-
-
-def _nearest(places: Array, minima: Array) -> tuple[Array, Array]:
-    """The index of the nearest minimum in the largest coordinate difference, and how far it is."""
-    best, index = np.full(len(places), np.inf), np.zeros(len(places), np.int16)
-    for number, minimum in enumerate(minima):
-        distance = np.max(np.abs(places - minimum), axis=1)
-        nearer = distance < best
-        best[nearer], index[nearer] = distance[nearer], number
-    return index, best
+        return self.endings.told(ended, numbers, highest)
 
 
 def _tell(progress: Callable[[int], None] | None, done: int) -> None:

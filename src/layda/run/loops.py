@@ -14,7 +14,7 @@ from layda.errors import TraceError
 from layda.functions import abs, both, maximum, minimum
 from layda.measures import settled
 from layda.objective import TracedObjective
-from layda.program import contracted
+from layda.program import contracted, joined
 from layda.program.loop import Loop
 from layda.program.tracing import Graph, Traced
 from layda.rule import State, Stepper
@@ -192,7 +192,14 @@ def _same_for_all(
         moved[name] = now
 
 
-def contracted_loop(loop: Loop) -> Loop:
-    """The loop with fused multiply-adds, as ``fast=True`` runs it."""
-    observe, check, advance = (contracted(part) for part in (loop.observe, loop.check, loop.advance))
-    return replace(loop, observe=observe, check=check, advance=advance)
+def contracted_loop(loop: Loop, lowered: bool = True) -> Loop:
+    """The loop with fused multiply-adds, as ``fast=True`` runs it.
+
+    What the ball's own way depends on is fused as one program from state to state, so that products reach across from
+    the slope into the rule; what is measured is fused apart, so that the way is the same whatever is measured.
+    """
+    way = contracted(loop.way, loop.numbers, lowered)
+    observe, check = contracted(loop.observe, (), lowered), contracted(loop.check, (), lowered)
+    others = contracted(loop.advance.select([name for name in loop.state if name not in loop.carried]), (), lowered)
+    advance = joined(loop.advance.inputs, way, others)
+    return replace(loop, observe=observe, check=check, advance=advance.select(loop.state))
