@@ -113,7 +113,7 @@ class _Block:
         self.late = np.arange(self.n) if self.ball is None else self.ball[: self.n].copy()
         self.seat = np.empty(len(self.end_code), np.int64)
         self.seat[self.late] = np.arange(self.n)
-        self.end_notes = np.zeros((4, self.notes, self.n), self.plan.dtype)
+        self.end_notes = np.empty((4, self.notes, self.n), self.plan.dtype)
 
     def note(self, quarter: int) -> None:
         """Keep what was noted in a quarter."""
@@ -209,7 +209,8 @@ def _watch(
         begin = split if index == 0 else split + index * quarter + 1
         stop = split + (index + 1) * quarter + 1
         plan.functions["stretch"](
-            *block.matrix, block.padded, uniform.ctypes.data, begin, stop, steps, split, tolerance, *block.marks,
+            *block.matrix, block.padded, uniform.ctypes.data, begin, stop, steps, split, tolerance, plan.proof.limit,
+            *block.marks,
         )  # fmt: skip
         block.note(index)
         block.close_ranks(_CLOSE_RANKS)
