@@ -89,6 +89,14 @@ def test_a_high_past_decides_between_diverged_and_unfinished():
     _compare(objective, rule, starts, {"learning_rate": rates}, {"steps": 900, "tolerance": 0.0, "check_every": 10})
 
 
+def test_what_is_lost_at_the_very_last_step_is_lost():
+    """With fewer than four steps there is no window, but the last state is looked at all the same."""
+    starts = np.random.default_rng(11).uniform(-3, 3, size=(5, 2)) * 1e60
+    for steps in (0, 1, 2, 3):
+        options = {"steps": steps, "tolerance": 0.0, "check_every": 10}
+        _compare(classic("six_hump_camel"), to_rule("heavy-ball:learning_rate=3"), starts, {}, options)
+
+
 def test_block_size_threads_and_order_do_not_matter(monkeypatch):
     from layda.run import engine
 

@@ -56,12 +56,12 @@ def _matrix(rows: int, lanes: int, dtype: str) -> Array:
 class _Block:
     """The matrix of columns, and who is in which lane."""
 
-    def __init__(self, plan: LanePlan, count: int, watched: bool) -> None:
+    def __init__(self, plan: LanePlan, count: int) -> None:
         group = plan.lanes_per_group
         self.plan = plan
         self.n = count
         room = -(-max(count, 1) // group) * group
-        self.notes = len(plan.watch.names) if plan.watch and watched else 0
+        self.notes = len(plan.watch.names) if plan.watch else 0
         self.states = len(plan.loop.state)
         self.cols = _matrix(len(plan.columns), room, plan.dtype)
         self.cols[:, count:] = 0.0
@@ -159,8 +159,7 @@ def run_block(
         split: where the last stretch begins, a whole number of quarters before the end; ``None`` without a watch.
         starts: accumulator -> its value before a quarter.
     """
-    stretch = 0 if split is None else steps - split
-    block = _Block(plan, count, stretch > 0)
+    block = _Block(plan, count)
     for row, name in enumerate(plan.columns[: len(plan.loop.state) + len(plan.varying)]):
         block.cols[row, :count] = columns[name]
     uniform = np.array([scalars[name] for name in plan.uniform] or [0.0], plan.dtype)
@@ -175,8 +174,8 @@ def run_block(
         block.close_ranks(_CLOSE_RANKS)
         t = until
     block.close_ranks()
-    if stretch and block.n:
-        _watch(plan, block, uniform, steps, tolerance, end, starts or {})
+    if split is not None and block.n:
+        _watch(plan, block, uniform, steps, tolerance, split, starts or {})
     block.spend(steps)
     state = {name: block.end_cols[row] for row, name in enumerate(plan.loop.state)}
     names = plan.watch.names if block.late is not None and plan.watch is not None else ()
@@ -197,12 +196,16 @@ def _chunk(plan: LanePlan, lanes: int, t: int) -> tuple[int, int]:
 def _watch(
     plan: LanePlan, block: _Block, uniform: Array, steps: int, tolerance: float, split: int, starts: Mapping[str, float]
 ) -> None:
-    """The last stretch, quarter by quarter; what was noted in each is kept behind the columns."""
+    """The last stretch, quarter by quarter; what was noted in each is kept behind the columns.
+
+    Without a stretch the last state alone is looked at: it may not be finite, or settled.
+    """
     assert plan.watch is not None
-    block.begin_notes()
-    first = len(plan.columns) - block.notes
     quarter = (steps - split) // 4
-    for index in range(4):
+    first = len(plan.columns) - len(plan.watch.names)
+    if quarter:
+        block.begin_notes()
+    for index in range(4 if quarter else 1):
         for offset, name in enumerate(plan.watch.names):
             if index == 0 or name in starts:
                 block.cols[first + offset] = starts.get(name, 0.0)
@@ -212,7 +215,8 @@ def _watch(
             *block.matrix, block.padded, uniform.ctypes.data, begin, stop, steps, split, tolerance, plan.proof.limit,
             *block.marks,
         )  # fmt: skip
-        block.note(index)
+        if quarter:
+            block.note(index)
         block.close_ranks(_CLOSE_RANKS)
         if not block.n:
             return

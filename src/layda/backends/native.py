@@ -17,12 +17,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-__all__ = ["cache_folder", "clear_cache", "kept_kernels", "load", "vector_width"]
+__all__ = ["cache_folder", "clear_cache", "keep_file", "kept_file", "kept_kernels", "load", "vector_width"]
 
 _LOCK = threading.Lock()
 _LOADED: dict[str, Any] = {}
 _NUMBERS = itertools.count()
 _SUFFIX = ".o"
+_SUFFIXES = (_SUFFIX, ".cubin")  # of the files in the cache: for processors, for GPUs
 _PIPELINE = "2"  # of the kept kernels: how text becomes code
 
 
@@ -39,7 +40,7 @@ def cache_folder() -> Path:
 
 def kept_kernels() -> list[Path]:
     """The files of the cache."""
-    return sorted(cache_folder().glob("*" + _SUFFIX))
+    return sorted(path for path in cache_folder().glob("*") if path.suffix in _SUFFIXES)
 
 
 def clear_cache() -> int:
@@ -123,8 +124,8 @@ def _written_order() -> Iterator[None]:
         llvm.set_option("", "-pre-RA-sched=default")
 
 
-def _kept(path: Path) -> bytes | None:
-    """The object code of an earlier process; ``None`` when there is none or it is damaged."""
+def kept_file(path: Path) -> bytes | None:
+    """What an earlier process has kept there; ``None`` when there is nothing or it is damaged."""
     try:
         data = path.read_bytes()
     except OSError:
@@ -133,8 +134,11 @@ def _kept(path: Path) -> bytes | None:
     return code if hashlib.sha256(code).digest() == digest else None
 
 
-def _keep(path: Path, code: bytes) -> None:
-    """Write whole or not at all; a cache that cannot be written (a read-only home) is done without."""
+def keep_file(path: Path, code: bytes) -> None:
+    """Keep machine code under its checksum, whole or not at all.
+
+    A cache that cannot be written (a read-only home) is done without.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
@@ -161,10 +165,10 @@ def load(text: str, functions: dict[str, tuple[Any, ...]]) -> dict[str, Any]:
             import llvmlite.binding as llvm
 
             path = cache_folder() / (key + _SUFFIX)
-            code = _kept(path)
+            code = kept_file(path)
             if code is None:
                 code = _compiled(text)
-                _keep(path, code)
+                keep_file(path, code)
             library = llvm.JITLibraryBuilder().add_object_img(code).add_current_process()
             for name in functions:
                 library.export_symbol(name)

@@ -42,6 +42,7 @@ def sweep(
     threads: Annotated[int | None, typer.Option(min=1, help="By default one for each core.")] = None,
     fast: Annotated[bool, typer.Option("--fast", help="Fused multiply-adds: other roundings, a bit faster.")] = False,
     float32: Annotated[bool, typer.Option("--float32", help="Single precision.")] = False,
+    device: Annotated[str, typer.Option(help="cpu, or cuda for an NVIDIA GPU.")] = "cpu",
     show: Annotated[str, typer.Option(help="What the picture shows: verdict, steps, basin or value.")] = "",
     save: Annotated[list[Path] | None, _SAVE] = None,
     as_json: Annotated[bool, _JSON] = False,
@@ -52,8 +53,8 @@ def sweep(
     wishes = Wishes(
         objective=objective, start=start or [], rule=rule, learning_rate=learning_rate, momentum=momentum, decay=decay,
         settings=setting or [], steps=steps, tolerance=tolerance, keep=keep, out=out, resume=resume, tile=tile,
-        per_tile=per_tile, scheduler=scheduler, threads=threads, fast=fast, float32=float32, show=show,
-        save=save or [], as_json=as_json,
+        per_tile=per_tile, scheduler=scheduler, threads=threads, fast=fast, float32=float32, device=device,
+        show=show, save=save or [], as_json=as_json,
     )  # fmt: skip
     run_sweep(wishes)
 
@@ -76,8 +77,8 @@ def basins(
     wishes = Wishes(
         objective=objective, start=axes, rule=rule, learning_rate=learning_rate, momentum=momentum, decay=decay,
         settings=[], steps=steps, tolerance=None, keep="verdict,steps,basin", out=None, resume=False, tile="",
-        per_tile=None, scheduler="", threads=None, fast=False, float32=False, show="basin", save=save or [],
-        as_json=as_json,
+        per_tile=None, scheduler="", threads=None, fast=False, float32=False, device="cpu", show="basin",
+        save=save or [], as_json=as_json,
     )  # fmt: skip
     run_sweep(wishes)
 

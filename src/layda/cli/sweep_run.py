@@ -47,6 +47,7 @@ class Wishes:
     threads: int | None
     fast: bool
     float32: bool
+    device: str
     show: str
     save: list[Path]
     as_json: bool
@@ -122,6 +123,7 @@ def _options(wishes: Wishes, objective: Any) -> dict[str, Any]:
         "threads": wishes.threads,
         "fast": wishes.fast,
         "dtype": "float32" if wishes.float32 else "float64",
+        "device": wishes.device,
     }
     if wishes.per_tile is not None:
         options["per_tile"] = wishes.per_tile

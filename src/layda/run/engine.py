@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from layda.backends.blocks import run_block
+from layda.backends.blocks import BlockEnd, run_block
 from layda.backends.lanes import LanePlan
 from layda.measures.window import window_length
 from layda.objective import TracedObjective
@@ -29,6 +29,7 @@ Array = NDArray[Any]
 Ranges = tuple[tuple[str, tuple[float, float]], ...]
 _BLOCK_NUMBERS = 1 << 19  # numbers in a block's matrix
 _LARGEST_BLOCK, _SMALLEST_BLOCK = 1 << 16, 1 << 12  # balls
+_GPU_BLOCK = 1 << 19
 
 
 def threads_of(threads: int | None) -> int:
@@ -53,6 +54,7 @@ class Engine:
         radius: how near a minimum a settled ball is in its basin.
         fast: fused multiply-adds.
         dtype: "float64" or "float32".
+        device: "cpu", or "cuda" for the first NVIDIA GPU; the bits are the same.
     """
 
     objective: TracedObjective
@@ -65,6 +67,7 @@ class Engine:
     radius: float
     fast: bool = False
     dtype: str = "float64"
+    device: str = "cpu"
 
     @cached_property
     def endings(self) -> Endings:
@@ -143,10 +146,8 @@ class Engine:
         ordered = tuple(sorted(ranges.items()))
         plan = self._plan(size, ordered)
         found = self._rooms(count)
-        workers = threads_of(threads)
-        # Blocks enough for every thread to have several, if there are so many balls.
-        share = max(_SMALLEST_BLOCK, count // (4 * workers)) if workers > 1 else _LARGEST_BLOCK
-        block = max(plan.lanes_per_group, min(_LARGEST_BLOCK, share, _BLOCK_NUMBERS // len(plan.columns)))
+        workers = threads_of(threads) if self.device == "cpu" else 1
+        block = self._block_size(plan, count, workers)
 
         def work(first: int) -> int:
             part = slice(first, min(first + block, count))
@@ -171,6 +172,13 @@ class Engine:
                 for done in _in_turn(pool, work, firsts, 4 * workers):
                     _tell(progress, done)
         return found
+
+    def _block_size(self, plan: LanePlan, count: int, workers: int) -> int:
+        """How many balls at once; on several threads each has several blocks, if there are so many balls."""
+        if self.device != "cpu":
+            return _GPU_BLOCK
+        share = max(_SMALLEST_BLOCK, count // (4 * workers)) if workers > 1 else _LARGEST_BLOCK
+        return max(plan.lanes_per_group, min(_LARGEST_BLOCK, share, _BLOCK_NUMBERS // len(plan.columns)))
 
     def _rooms(self, count: int) -> dict[str, Array]:
         dimension = self.objective.dimension
@@ -214,7 +222,7 @@ class Engine:
     ) -> dict[str, Any]:
         """What is kept of these balls; of positions and estimates one array for each coordinate."""
         split = self.steps - window_length(self.steps)
-        ended = run_block(
+        ended = _runner(self.device)(
             plan, self._columns(starts, numbers, plan), numbers, len(starts), steps=self.steps,
             tolerance=self.tolerance, split=split if self.endings.watched else None, starts=QUARTER_STARTS,
         )  # fmt: skip
@@ -227,6 +235,14 @@ class Engine:
             return np.asarray(run.columns["highest"], np.float64)
 
         return self.endings.told(ended, numbers, highest)
+
+
+def _runner(device: str) -> Callable[..., BlockEnd]:
+    if device == "cpu":
+        return run_block
+    from layda.backends import cuda
+
+    return cuda.run_block
 
 
 def _tell(progress: Callable[[int], None] | None, done: int) -> None:

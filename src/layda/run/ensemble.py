@@ -46,6 +46,7 @@ def ensemble(
     radius: float | None = None,
     fast: bool = False,
     dtype: str = "float64",
+    device: str = "cpu",
     threads: int | None = None,
     progress: Callable[[int], None] | None = None,
     **numbers: Any,
@@ -71,6 +72,8 @@ def ensemble(
             thousandth of the box's largest side.
         fast: fused multiply-adds: other roundings, the same on every machine.
         dtype: "float64" or "float32".
+        device: "cpu", or "cuda" for an NVIDIA GPU (the extra ``[gpu]``): the same bits; objectives on tables and black
+            boxes stay on the CPU.
         threads: by default one for each core.
         progress: called with the number of balls done since the last call.
         numbers: ``learning_rate=…``, ``momentum=…`` and so on: short for ``settings``.
@@ -95,10 +98,10 @@ def ensemble(
     places, values, shape = _broadcast(target, way, starts, given)
     engine_options = {
         "steps": steps, "tolerance": tolerance, "check_every": check_every, "keep": keep, "radius": radius,
-        "fast": fast, "dtype": dtype,
+        "fast": bool(fast), "dtype": dtype,
     }  # fmt: skip
     options = prepared(target, engine_options)
-    found = run_balls(target, way, places, values, options, threads=threads, progress=progress)
+    found = run_balls(target, way, places, values, options, device=device, threads=threads, progress=progress)
     return _dataset(target, way, found, shape, options, values)
 
 
@@ -140,6 +143,7 @@ def run_balls(
     numbers: Mapping[str, Any],
     options: Mapping[str, Any],
     *,
+    device: str = "cpu",
     threads: int | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> dict[str, Array]:
@@ -151,18 +155,34 @@ def run_balls(
         starts: (balls, dimension).
         numbers: every number of the rule, one or one for each ball.
         options: from :func:`prepared`.
+        device: as in :func:`ensemble`.
         threads: as in :func:`ensemble`.
         progress: as in :func:`ensemble`.
     """
     stepper = Stepper(rule)
     known = {name: value for name, value in numbers.items() if name in stepper.numbers}
     varying = tuple(name for name, value in known.items() if np.ndim(value))
+    checked_device(objective, device)
     if not isinstance(objective, TracedObjective):
         from layda.run.batch import run_batch
 
         return run_batch(objective, stepper, starts, known, options, progress=progress)
-    engine = Engine(objective, stepper, varying, **options)
+    engine = Engine(objective, stepper, varying, **options, device=device)
     return engine.run(starts, known, threads, progress)
+
+
+def checked_device(objective: Objective, device: str) -> None:
+    """Refuse a device that there is not, or that cannot run this objective.
+
+    Raises:
+        SettingError: an unknown device, or a GPU for an objective that is not traced.
+    """
+    if device not in ("cpu", "cuda"):
+        raise SettingError(f"device is {device!r}; allowed are 'cpu' and 'cuda' ({nearest(device, ('cpu', 'cuda'))})")
+    if device == "cuda" and not isinstance(objective, TracedObjective):
+        raise SettingError(
+            f"device is 'cuda', but {objective.name} is no traced function (a table, or a black box); use device='cpu'"
+        )
 
 
 def with_decay(rule: Rule, given: dict[str, Any], decay: Any) -> tuple[Rule, dict[str, Any]]:

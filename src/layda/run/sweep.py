@@ -19,7 +19,7 @@ from layda.objective import Objective, TracedObjective
 from layda.rule import Rule, Stepper
 from layda.run.descend import whole_number
 from layda.run.engine import Engine
-from layda.run.ensemble import attributes, described, prepared, run_balls
+from layda.run.ensemble import attributes, checked_device, described, prepared, run_balls
 from layda.run.grid import Grid, make_grid
 from layda.run.store import FILLS, Store, open_dataset
 from layda.specs import to_objective, to_rule
@@ -44,6 +44,7 @@ class Job:
     rule: Rule
     grid: Grid
     options: Mapping[str, Any]
+    device: str = "cpu"
 
     @cached_property
     def _engine(self) -> Engine | None:
@@ -51,7 +52,7 @@ class Job:
             return None
         stepper = Stepper(self.rule)
         varying = tuple(axis.path for axis in self.grid.axes if axis.path in stepper.numbers)
-        return Engine(self.objective, stepper, varying, **self.options)
+        return Engine(self.objective, stepper, varying, **self.options, device=self.device)
 
     def tile(
         self, tile: int, threads: int | None = None, progress: Callable[[int], None] | None = None
@@ -98,6 +99,7 @@ def sweep(
     radius: float | None = None,
     fast: bool = False,
     dtype: str = "float64",
+    device: str = "cpu",
     out: str | os.PathLike[str] | None = None,
     resume: bool = False,
     tile: tuple[int, int] | None = None,
@@ -123,6 +125,7 @@ def sweep(
         radius: as in :func:`layda.ensemble`.
         fast: as in :func:`layda.ensemble`.
         dtype: as in :func:`layda.ensemble`.
+        device: as in :func:`layda.ensemble`; no part of the store, whose bytes are the same.
         out: a folder for a Zarr store, usually ``something.zarr``; without it the results stay in memory (up to 1 GiB).
         resume: go on with a store that is there; without it an existing store is refused.
         tile: (I, N): only the tiles I, I + N, I + 2N, … of all (I from 1 to N), for job arrays; several jobs may write
@@ -155,7 +158,8 @@ def sweep(
     each = None if per_tile is None else whole_number("per_tile", per_tile, 1, 2**31)
     sizes = {} if out is not None and each is None else {"per_tile": each or _SMALL}
     way, grid = make_grid(target, way, start, given, decay, **sizes)
-    job = Job(target, way, grid, options)
+    checked_device(target, device)
+    job = Job(target, way, grid, options, device)
     if out is None:
         if tile is not None or client is not None or resume:
             raise SettingError("tile, client and resume need a store; say where with out='something.zarr'")

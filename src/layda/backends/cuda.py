@@ -1,0 +1,231 @@
+"""Blocks of balls on an NVIDIA GPU: the printed kernel compiled by NVRTC, kept on disk, launched through cuda.core.
+
+:func:`run_block` is to a GPU what :func:`layda.backends.blocks.run_block` is to a processor's lanes: same arguments,
+same bits.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from layda.backends.blocks import BlockEnd
+from layda.backends.cuda_source import THREADS, kernel_source
+from layda.backends.native import cache_folder, keep_file, kept_file
+from layda.errors import ComputationError, MissingExtraError, SettingError
+from layda.program.loop import SPENT
+
+if TYPE_CHECKING:
+    from layda.backends.lanes import LanePlan
+
+__all__ = ["Compiled", "block_end", "compiled", "devices", "run_block"]
+
+Array = NDArray[Any]
+_BLOCKS_PER_PROCESSOR = 16
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A kernel for one kind of GPU.
+
+    Attributes:
+        code: the machine code (cubin).
+        registers: 32-bit registers of each thread.
+        stack, spilled: bytes of local memory of each thread: its stack, and registers that did not fit.
+    """
+
+    code: bytes
+    registers: int
+    stack: int
+    spilled: int
+
+
+def _core() -> Any:
+    try:
+        import cuda.core as core
+    except ImportError:
+        raise MissingExtraError("cuda-core", "gpu", "device='cuda'") from None
+    return core
+
+
+def compiled(source: str, architecture: str) -> Compiled:
+    """Compile a kernel, or take it from the cache; needs NVRTC, but neither a GPU nor its driver.
+
+    Args:
+        source: from :func:`layda.backends.cuda_source.kernel_source`.
+        architecture: "sm_80", "sm_90", …
+
+    Raises:
+        MissingExtraError: cuda-core is not installed.
+    """
+    core = _core()
+    key = hashlib.sha256(f"{core.__version__}\0{architecture}\0{source}".encode()).hexdigest()
+    path = cache_folder() / f"{key}.cubin"
+    kept = kept_file(path)
+    if kept is not None:
+        head, code = kept[:12], kept[12:]
+        return Compiled(code, *(int.from_bytes(head[place : place + 4], "little") for place in (0, 4, 8)))
+    options = core.ProgramOptions(arch=architecture, fma=False, std="c++17", ptxas_options=["-v"])
+    log = io.StringIO()
+    code = bytes(core.Program(source, "c++", options).compile("cubin", logs=log).code)
+    report = log.getvalue()
+    figures = [_figure(rf"(\d+) {words}", report) for words in ("registers", "bytes stack frame", "bytes spill stores")]
+    keep_file(path, b"".join(figure.to_bytes(4, "little") for figure in figures) + code)
+    return Compiled(code, *figures)
+
+
+def _figure(pattern: str, report: str) -> int:
+    found = re.findall(pattern, report)
+    if not found:
+        raise ComputationError(f"NVRTC's report does not say {pattern!r}; it was: {report.strip()[:300]}")
+    return max(map(int, found))
+
+
+def devices() -> list[str]:
+    """The names of the GPUs that can be used; empty where there is none, or no driver.
+
+    Raises:
+        MissingExtraError: cuda-core is not installed.
+    """
+    core = _core()
+    from cuda.bindings import driver
+
+    try:
+        (error,) = driver.cuInit(0)
+    except RuntimeError:  # there is no driver's library
+        return []
+    return [] if int(error) else [str(device.name) for device in core.Device.get_all_devices()]
+
+
+@lru_cache(maxsize=1)
+def _device() -> tuple[Any, Any]:
+    """The first GPU and a stream on it."""
+    core = _core()
+    if not devices():
+        raise SettingError("device is 'cuda', but no NVIDIA GPU with a driver answers here; use device='cpu'")
+    device = core.Device(0)
+    device.set_current()
+    return device, device.create_stream()
+
+
+@lru_cache(maxsize=64)
+def _kernel(plan: LanePlan, notes_from: tuple[tuple[str, float], ...]) -> Any:
+    core, (device, _) = _core(), _device()
+    architecture = f"sm_{device.properties.compute_capability_major}{device.properties.compute_capability_minor}"
+    code = compiled(kernel_source(plan, dict(notes_from)), architecture).code
+    return core.ObjectCode.from_cubin(code).get_kernel("roll")
+
+
+class _Memory:
+    """Room on the GPU, given back at the end."""
+
+    def __init__(self) -> None:
+        from cuda.bindings import driver
+
+        self._driver, self._held = driver, list[Any]()
+
+    def _checked(self, found: Any) -> Any:
+        error, *values = found
+        if int(error) != 0:
+            _, name = self._driver.cuGetErrorName(error)
+            told = name.decode() if name else str(error)
+            raise ComputationError(f"the GPU answered {told}; with too little memory, fewer balls at once may help")
+        return values[0] if values else None
+
+    def room(self, size: int) -> Any:
+        """So many bytes."""
+        place = self._checked(self._driver.cuMemAlloc(max(size, 8)))
+        self._held.append(place)
+        return place
+
+    def sent(self, array: Array) -> Any:
+        """A copy of an array."""
+        place = self.room(array.nbytes)
+        self._checked(self._driver.cuMemcpyHtoD(place, array.ctypes.data, array.nbytes))
+        return place
+
+    def fetch(self, place: Any, array: Array) -> Array:
+        """The array, filled from the GPU."""
+        self._checked(self._driver.cuMemcpyDtoH(array.ctypes.data, place, array.nbytes))
+        return array
+
+    def close(self) -> None:
+        """Give everything back."""
+        for place in self._held:
+            self._driver.cuMemFree(place)
+        self._held.clear()
+
+
+@contextmanager
+def _memory() -> Iterator[_Memory]:
+    memory = _Memory()
+    try:
+        yield memory
+    finally:
+        memory.close()
+
+
+def run_block(
+    plan: LanePlan,
+    columns: Mapping[str, Any],
+    scalars: Mapping[str, float],
+    count: int,
+    *,
+    steps: int,
+    tolerance: float,
+    split: int | None = None,
+    starts: Mapping[str, float] | None = None,
+) -> BlockEnd:
+    """Run a block on the first GPU; arguments as in :func:`layda.backends.blocks.run_block`.
+
+    Raises:
+        SettingError: there is no GPU. MissingExtraError: cuda-core is not installed.
+        ComputationError: the GPU ran out of memory, or failed.
+    """
+    core, (device, stream) = _core(), _device()
+    device.set_current()  # this thread may be another one
+    kernel = _kernel(plan, tuple(sorted((starts or {}).items())))
+    loop, begin = plan.loop, steps if split is None or plan.watch is None else split
+    watched = plan.watch.names if plan.watch and begin < steps else ()
+    given = np.empty((len(loop.state) + len(plan.varying), count), plan.dtype)
+    for row, name in enumerate((*loop.state, *plan.varying)):
+        given[row] = columns[name]
+    uniform = np.array([scalars[name] for name in plan.uniform] or [0.0], plan.dtype)
+    ends = np.empty((len(loop.state), count), plan.dtype)
+    codes, last = np.empty(count, np.int32), np.empty(count, np.int32)
+    notes = np.empty((4, len(watched), count), plan.dtype)
+    with _memory() as memory:
+        rooms = [memory.room(array.nbytes) for array in (ends, codes, last, notes)]
+        arguments = [
+            int(memory.sent(given)), int(memory.sent(uniform)), np.int64(count), np.int64(steps),
+            np.int64(begin), np.dtype(plan.dtype).type(tolerance), *map(int, rooms),
+            int(memory.sent(np.zeros(1, np.uint64))),
+        ]  # fmt: skip
+        blocks = min(-(-count // THREADS), _BLOCKS_PER_PROCESSOR * device.properties.multiprocessor_count)
+        core.launch(stream, core.LaunchConfig(grid=max(blocks, 1), block=THREADS), kernel, *arguments)
+        stream.sync()
+        for room, array in zip(rooms, (ends, codes, last, notes), strict=True):
+            if array.size:
+                memory.fetch(room, array)
+    return block_end(plan, ends, codes, last, notes, begin)
+
+
+def block_end(plan: LanePlan, ends: Array, codes: Array, last: Array, notes: Array, split: int) -> BlockEnd:
+    """What the kernel has written, as the lanes' blocks tell it."""
+    state = {name: ends[row] for row, name in enumerate(plan.loop.state)}
+    late = np.flatnonzero((codes == SPENT) | (last > split)) if notes.size else np.empty(0, np.int64)
+    if not len(late):
+        return BlockEnd(state, codes, last, None, {})
+    assert plan.watch is not None
+    kept = notes[:, :, late]
+    kept[:, :, codes[late] != SPENT] = 0.0
+    return BlockEnd(state, codes, last, late, {name: kept[:, row] for row, name in enumerate(plan.watch.names)})
