@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help race lecture test lint format bench clean
+.PHONY: help race lecture test lint format bench pictures clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -40,6 +40,9 @@ bench: .venv/.dev-ready ## Run every file in benchmarks/
 	@for file in benchmarks/*.py; do \
 		if [ -f "$$file" ]; then echo "== $$file"; $(BIN)/python "$$file" || exit 1; fi; \
 	done
+
+pictures: .venv/.dev-ready ## Make the pictures of the README again; docs/pictures/
+	$(BIN)/python tools/pictures.py
 
 clean: ## Remove what was made: caches, builds and pictures; .venv stays
 	rm -rf out build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache htmlcov

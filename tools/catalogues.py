@@ -1,6 +1,6 @@
 """Compile the catalogues (``layda.po`` -> ``layda.mo``) and say what is missing: python tools/catalogues.py.
 
-Texts are the first arguments of ``say(…)`` and ``later(…)`` in ``src/layda/lecture``, and the names of the verdicts.
+Texts are the first arguments of ``say(…)`` and ``later(…)`` in ``src/layda``, and the names of the verdicts.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from babel.messages.pofile import read_po
 from layda.measures import VERDICTS
 from layda.words import LANGUAGES, LOCALE
 
-SOURCE = Path(__file__).parents[1] / "src" / "layda" / "lecture"
+SOURCE = Path(__file__).parents[1] / "src" / "layda"
 
 
 def texts() -> set[str]:

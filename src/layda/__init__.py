@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from layda.rule import Rule, Slot
     from layda.run.descend import descend
     from layda.run.ensemble import ensemble
+    from layda.run.escape import escape_share, escape_windows, zoom
     from layda.run.files import load, save
     from layda.run.fractions import fractions
     from layda.run.race import Race, race
@@ -43,6 +44,8 @@ _HOMES = {
     "descend": "layda.run",
     "describe": "layda.diagnosis",
     "ensemble": "layda.run",
+    "escape_share": "layda.run.escape",
+    "escape_windows": "layda.run.escape",
     "fractions": "layda.run",
     "load": "layda.run",
     "open_sweep": "layda.run",
@@ -51,13 +54,15 @@ _HOMES = {
     "save": "layda.run",
     "scipy_method": "layda.run",
     "sweep": "layda.run",
+    "zoom": "layda.run.escape",
 }
 _ROOMS = ("errors", "functions", "lecture", "measures", "objectives", "plots", "program", "rules", "schedules", "specs")
 
 __all__ = [
     "Minimum", "Objective", "Race", "Rule", "Slot", "Trajectory", "Verdict", "__version__", "descend", "describe",
-    "ensemble", "errors", "fractions", "functions", "lecture", "load", "measures", "objectives", "open_sweep", "plot",
-    "plots", "program", "race", "rules", "save", "schedules", "scipy_method", "specs", "sweep",
+    "ensemble", "errors", "escape_share", "escape_windows", "fractions", "functions", "lecture", "load", "measures",
+    "objectives", "open_sweep", "plot", "plots", "program", "race", "rules", "save", "schedules", "scipy_method",
+    "specs", "sweep", "zoom",
 ]  # fmt: skip
 
 

@@ -174,4 +174,7 @@ def load(text: str, functions: dict[str, tuple[Any, ...]]) -> dict[str, Any]:
                 library.export_symbol(name)
             _LOADED[key] = library.link(_compiler(), f"{key}-{next(_NUMBERS)}")
         tracker = _LOADED[key]
-        return {name: ctypes.CFUNCTYPE(*types)(tracker[name]) for name, types in functions.items()}
+    found: dict[str, Any] = {name: ctypes.CFUNCTYPE(*types)(tracker[name]) for name, types in functions.items()}
+    for function in found.values():
+        function.code = tracker  # the machine code lives as long as who can call it
+    return found

@@ -43,7 +43,9 @@ def sweep(
     fast: Annotated[bool, typer.Option("--fast", help="Fused multiply-adds: other roundings, a bit faster.")] = False,
     float32: Annotated[bool, typer.Option("--float32", help="Single precision.")] = False,
     device: Annotated[str, typer.Option(help="cpu, or cuda for an NVIDIA GPU.")] = "cpu",
-    show: Annotated[str, typer.Option(help="What the picture shows: verdict, steps, basin or value.")] = "",
+    show: Annotated[
+        str, typer.Option(help="What the picture shows: verdict, steps, basin, value or windows (of escape).")
+    ] = "",
     save: Annotated[list[Path] | None, _SAVE] = None,
     as_json: Annotated[bool, _JSON] = False,
 ) -> None:

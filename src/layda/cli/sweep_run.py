@@ -22,7 +22,7 @@ from layda.specs.axes import to_named_values, to_values
 __all__ = ["Wishes", "box_axes", "run_sweep"]
 
 _PICTURES = (".png", ".svg", ".pdf")
-_SHOWN = ("verdict", "basin", "steps", "value")
+_SHOWN = ("verdict", "basin", "steps", "value", "windows")
 
 
 @dataclass(frozen=True)
@@ -211,11 +211,9 @@ def _save(found: Any, path: Path, shown: str) -> None:
         with whole_file(path) as draft:
             found.to_netcdf(draft, engine="h5netcdf")
         return
-    from layda.plots.maps import draw_map
+    from layda.plots import plot
 
-    figure = draw_map(found, shown)
-    with whole_file(path) as draft:
-        figure.savefig(draft, dpi=150)
+    plot(found, path, what=shown)
 
 
 def _say_tiles(wishes: Wishes) -> None:

@@ -13,7 +13,9 @@ from layda.errors import FileError, nearest
 from layda.plots.landscape import draw_line, draw_plane
 from layda.plots.maps import draw_map
 from layda.plots.style import RC, look, verdict_colour
+from layda.plots.windows import draw_windows
 from layda.run import Race, Trajectory
+from layda.run.escape import Windows
 from layda.run.files import whole_file
 
 if TYPE_CHECKING:
@@ -31,7 +33,7 @@ _MOST_PANELS = 16
 
 
 def plot(
-    result: Trajectory | Race | xarray.Dataset, path: str | os.PathLike[str] | None = None, **options: Any
+    result: Trajectory | Race | Windows | xarray.Dataset, path: str | os.PathLike[str] | None = None, **options: Any
 ) -> Figure:
     """Draw a run, a race or the map of a sweep.
 
@@ -39,9 +41,11 @@ def plot(
     the path; with more, the loss curves alone.
 
     Args:
-        result: what to draw.
+        result: what to draw: a run, a race, a dataset of :func:`layda.sweep` or :func:`layda.escape_share`, or the
+            windows of :func:`layda.escape_windows`.
         path: where to save it (png, svg or pdf, by the suffix); the file is whole or not there.
-        options: for the map of a sweep, those of :func:`layda.plots.maps.draw_map` (``what``, ``select``, …).
+        options: for the map of a sweep, those of :func:`layda.plots.maps.draw_map` (``what``, ``select``, …); for
+            windows, and for a sweep with ``what="windows"``, those of :func:`layda.plots.windows.draw_windows`.
 
     Returns:
         The matplotlib figure.
@@ -63,8 +67,11 @@ def plot(
             runs = [result] if isinstance(result, Trajectory) else list(result.runs)
             figure = Figure(figsize=_size(runs), dpi=130)
             _draw(figure, runs)
+        elif isinstance(result, Windows) or options.get("what") == "windows":
+            figure = draw_windows(result, **{name: value for name, value in options.items() if name != "what"})
         else:
-            figure = draw_map(result, **options)
+            what = {"what": "share"} if "what" not in options and "share" in result else {}
+            figure = draw_map(result, **(what | options))
         if path is not None:
             with whole_file(path) as draft:
                 # No date in the file: the same result gives the same bytes.

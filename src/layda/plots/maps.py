@@ -32,7 +32,7 @@ VERDICT_COLOURS = {
 
 _BASIN_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#7F7F7F")
 _NOWHERE = "#EDEDED"
-_WHATS = ("verdict", "basin", "steps", "value")
+_WHATS = ("verdict", "basin", "steps", "value", "share")
 _SYMBOLS = {"learning_rate": "α", "momentum": "β", "decay": "δ"}
 _WORDS = {
     "learning_rate": later("learning rate α"),
@@ -67,7 +67,8 @@ def draw_map(
 
     Args:
         dataset: from :func:`layda.sweep`.
-        what: "verdict"; "basin" (darker: more steps); "steps" until it settled; "value".
+        what: "verdict"; "basin" (darker: more steps); "steps" until it settled; "value"; "share" of balls that escape,
+            from :func:`layda.escape_share`.
         x: the side from left to right; by default the first of the last two that have more than one value.
         y: the side from bottom to top.
         select: side -> value, for the other sides; the nearest one is taken.
@@ -88,7 +89,7 @@ def draw_map(
     part, selected = _selected(dataset, select or {})
     across, up = _sides(part, x, y)
     with matplotlib.rc_context(cast(Any, RC)):
-        figure: Any = ax.figure if ax is not None else Figure(figsize=(8.6, 5.0))
+        figure: Any = ax.figure if ax is not None else Figure(figsize=(8.6, 5.0), dpi=150)
         room: Any = ax if ax is not None else figure.add_subplot()
         edges = _edges(part[across].values), _edges(part[up].values) if up else np.array([0.0, 1.0])
         order = (up, across) if up else (across,)
@@ -195,7 +196,11 @@ def _draw_verdict(room: Any, edges: Any, layers: dict[str, Array], dataset: Any,
             handles.append((float(mask.mean()), Patch(
                 facecolor=VERDICT_COLOURS[kind], edgecolor="#FFFFFF", hatch=_HATCHED.get(kind, ""), label=words
             )))  # fmt: skip
-    _legend(room, [patch for _, patch in sorted(handles, key=lambda pair: -pair[0])])
+    # Below: its words are long, and the map shall have the width.
+    room.legend(
+        handles=[patch for _, patch in sorted(handles, key=lambda pair: -pair[0])], loc="upper center",
+        bbox_to_anchor=(0.5, -0.12), ncols=2, handlelength=1.6, handleheight=1.2,
+    )  # fmt: skip
 
 
 def _share(mask: Array) -> str:
@@ -310,6 +315,11 @@ def _draw_value(room: Any, edges: Any, layers: dict[str, Array], dataset: Any, s
     room.figure.colorbar(drawn, ax=room, label=say("f above the lowest known value"), pad=0.02)
 
 
+def _draw_share(room: Any, edges: Any, layers: dict[str, Array], dataset: Any, say: Say, sides: Any) -> None:
+    drawn = _mesh(room, edges, layers["share"], cmap="cividis", vmin=0.0, vmax=1.0)
+    room.figure.colorbar(drawn, ax=room, label=say("share of balls that escape"), pad=0.02)
+
+
 def _norm(values: Array) -> Any:
     """By logarithm where the values span more than a decade."""
     from matplotlib.colors import LogNorm, Normalize
@@ -321,7 +331,9 @@ def _norm(values: Array) -> Any:
     return LogNorm(max(low, 1e-12 * high), high)
 
 
-_DRAWERS = {"verdict": _draw_verdict, "basin": _draw_basin, "steps": _draw_steps, "value": _draw_value}
+_DRAWERS = {
+    "verdict": _draw_verdict, "basin": _draw_basin, "steps": _draw_steps, "value": _draw_value, "share": _draw_share,
+}  # fmt: skip
 
 
 def _dress(room: Any, part: Any, across: str, up: str, say: Say) -> None:

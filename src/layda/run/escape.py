@@ -67,7 +67,7 @@ def escape_share(
     low, high = wilson(count.values, total, confidence)
     return xr.Dataset(
         {"share": count / total, "low": (count.dims, low), "high": (count.dims, high)},
-        attrs={"confidence": confidence, "total": total},
+        attrs={**dataset.attrs, "confidence": confidence, "total": total},
     )
 
 
