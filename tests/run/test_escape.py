@@ -71,5 +71,22 @@ def test_a_region_refined_agrees_with_the_map_it_comes_from():
     fine = zoom(whole, {"learning_rate": (0.1, 1.0), "momentum": (0.5, 0.9)}, 1 / 18)
     assert dict(fine.sizes) == {"learning_rate": 19, "momentum": 19}
     assert np.array_equal(fine.verdict.values[::2, 0], whole.verdict.values[:, 0])
+    assert fine.rule == whole.rule
     with pytest.raises(SettingError, match="the sides are"):
         zoom(whole, {"decay": (0.0, 1.0)}, 0.1)
+
+
+def test_a_region_refined_keeps_every_setting_of_the_map():
+    rule = "heavy-ball:form=step,weight_decay=1e-3,learning_rate=0.1234567890123"
+    whole = sweep(
+        "lecture", rule, start=2.0, decay=[0.99, 0.999, 1.0], momentum=np.linspace(0.5, 0.9, 5), tolerance=1e-5
+    )
+    fine = zoom(whole, {"decay": (0.99, 1.0), "momentum": (0.5, 0.9)}, 0.25)
+    assert fine.verdict.dims == whole.verdict.dims == ("momentum", "decay")
+    for name in ("verdict", "steps"):  # at both ends of the decay
+        assert np.array_equal(fine[name].values[:, [0, -1]], whole[name].values[:, [0, -1]])
+    assert fine.settings == whole.settings
+    assert fine.rule == whole.rule
+    assert "0.1234567890123" in fine.rule
+    schedule = sweep("lecture", "nesterov:learning_rate=InverseTimeDecay(initial=0.2)", momentum=[0.5, 0.7, 0.9])
+    assert zoom(schedule, {"momentum": (0.5, 0.7)}, 0.5).rule == schedule.rule

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from layda._version import __version__
-from layda.errors import MissingExtraError, SettingError, nearest
+from layda.errors import MissingExtraError, SettingError, SpecError, nearest
 from layda.measures import CONSTANTS, VERDICTS
 from layda.objective import Objective, TracedObjective
 from layda.rule import Rule, Stepper
@@ -21,6 +21,7 @@ from layda.run.minima import known_minima
 from layda.schedules import ExponentialDecay
 from layda.settings import numbers_of, replaced
 from layda.specs import to_objective, to_rule
+from layda.specs.rules import rule_text
 
 if TYPE_CHECKING:
     import xarray
@@ -292,7 +293,7 @@ def attributes(objective: Objective, rule: Rule, options: Mapping[str, Any]) -> 
         "dimension": objective.dimension,
         "coordinates": json.dumps(list(objective.coordinates)),
         "box": json.dumps([list(side) for side in objective.box]),
-        "rule": str(rule),
+        "rule": _rule_words(rule),
         "budget": options["steps"],
         "tolerance": options["tolerance"],
         "check_every": options["check_every"],
@@ -302,6 +303,14 @@ def attributes(objective: Objective, rule: Rule, options: Mapping[str, Any]) -> 
         "minima": json.dumps([{"position": list(one.position), "value": one.value} for one in minima]),
         "layda_version": __version__,
     }
+
+
+def _rule_words(rule: Rule) -> str:
+    """Text that makes the rule again; for a rule of the user's own that no text can name, words to read."""
+    try:
+        return rule_text(rule)
+    except SpecError:
+        return str(rule)
 
 
 def described(name: str) -> dict[str, Any]:

@@ -206,25 +206,24 @@ def zoom(dataset: xarray.Dataset, region: Mapping[str, tuple[float, float]], wid
     count = int(np.ceil(1.0 / width)) + 1
     attributes = dataset.attrs
     objective = to_objective(options.pop("objective", attributes["objective"]))
-    rule = to_rule(options.pop("rule", attributes["rule"].partition("(")[0]))
-    numbers = json.loads(attributes["settings"])
-    decay = numbers.pop("learning_rate.decay", None)
-    if decay is not None:
-        numbers["learning_rate"] = numbers.pop("learning_rate.initial")
+    rule = to_rule(options.pop("rule", attributes["rule"]))
+    settings: dict[str, Any] = json.loads(attributes["settings"])
+    decays = "decay" in dataset.dims or "learning_rate.decay" in settings
+    if decays and "learning_rate.decay" not in numbers_of(rule):  # a rule that was named here, without its schedule
+        rule, _ = with_decay(rule, {}, 0.5)
+    paths = {"decay": "learning_rate.decay"}
+    if "learning_rate.initial" in numbers_of(rule):
+        paths["learning_rate"] = "learning_rate.initial"
     starts: dict[str, Any] = dict(json.loads(attributes["start"]))
-    for side in dataset.dims:
-        name = str(side)
-        if name == "coordinate":
-            continue
+    # In the order of the map: a dataset's own sides come in any.
+    order = [str(side) for side in next(iter(dataset.data_vars.values())).dims if side != "coordinate"]
+    for name in order:
         low, high = region.get(name, (float(dataset[name].values[0]), float(dataset[name].values[-1])))
         values = np.linspace(low, high, count)
         if name.startswith("start_"):
             starts[name.removeprefix("start_")] = values
-        elif name == "decay":
-            decay = values
         else:
-            numbers[name] = values
-    known = set(numbers_of(with_decay(rule, {}, decay)[0])) | {"learning_rate"}
+            settings[paths.get(name, name)] = values
     call: dict[str, Any] = {
         "steps": int(attributes["budget"]),
         "tolerance": float(attributes["tolerance"]),
@@ -233,5 +232,4 @@ def zoom(dataset: xarray.Dataset, region: Mapping[str, tuple[float, float]], wid
         "dtype": str(attributes["dtype"]),
         "keep": tuple(str(name) for name in dataset.data_vars),
     }
-    settings = {name: value for name, value in numbers.items() if name in known}
-    return sweep(objective, rule, start=starts, settings=settings, decay=decay, **(call | options))
+    return sweep(objective, rule, start=starts, settings=settings, **(call | options))

@@ -172,6 +172,7 @@ def make_grid(
         if array.ndim == 0:
             numbers[path] = float(array)
         else:
+            del numbers[path]
             kept.append(Axis(_axis_name(path), array, path=path))
     names = [axis.name for axis in kept]
     for name in names:
