@@ -37,7 +37,7 @@ _BETA = 0.9
 _BOX = {"double_well": 1.5, "himmelblau": 4.0, "rastrigin": 5.0, "ackley": 5.0, "quadratic_10d": 3.0}
 _RATE = {"double_well": 0.01, "himmelblau": 0.002, "rastrigin": 0.0005, "ackley": 0.005, "quadratic_10d": 0.01}
 _BALLS = {"double_well": 1 << 16, "himmelblau": 1 << 16}
-_STEPS = {"double_well": 5000, "himmelblau": 3000, "rastrigin": 500, "ackley": 500, "quadratic_10d": 1000}
+_STEPS = {"double_well": 5000, "himmelblau": 3000, "rastrigin": 1000, "ackley": 1000, "quadratic_10d": 1000}
 
 
 def objective_of(name: str) -> Any:
