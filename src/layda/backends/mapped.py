@@ -34,13 +34,14 @@ def evaluate(program: Program, inputs: Mapping[str, Any], count: int) -> dict[st
     lowered = program.lowered
     known = all(name in inputs for name in program.inputs)
     assert known, f"missing inputs: {set(program.inputs) - set(inputs)}"
-    arrays = tuple(name for name in program.inputs if np.ndim(inputs[name]))
+    arrays = tuple(name for name in program.inputs if getattr(inputs[name], "ndim", 0))
     if len(_WORK) > _REMEMBERED:
         _WORK.clear()
     work = _WORK[program, arrays] = _WORK.get((program, arrays), 0.0) + lowered.operation_count * float(count)
     if work < _WORTH_COMPILING or lowered.operation_count > _LARGEST:
+        known_numbers = {name: inputs[name] for name in program.inputs}
         with np.errstate(all="ignore"):
-            found = lowered.evaluate({name: inputs[name] for name in program.inputs}, arithmetic("numpy"))
+            found = lowered.evaluate(known_numbers, arithmetic("numpy" if arrays else "float"))
         return {name: np.broadcast_to(np.asarray(value, np.float64), (count,)) for name, value in found.items()}
     function, width = _function(program, arrays)
     room = -(-count // width) * width

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from layda.backends.mapped import evaluate
 from layda.objective import Minimum, Objective, TracedObjective
 
 __all__ = ["KnownMinima", "known_minima"]
@@ -101,13 +103,26 @@ def _starts(objective: Objective) -> Array:
     return np.vstack([np.array(objective.start), drawn])
 
 
+def _value_and_gradient(objective: Objective) -> Callable[[Array], tuple[float, Array]]:
+    """``objective.value_and_gradient``, by compiled code once it has been asked for often; the same bits."""
+    if not isinstance(objective, TracedObjective):
+        return objective.value_and_gradient
+    program, names = objective.gradient_program, objective.coordinates
+
+    def at(x: Array) -> tuple[float, Array]:
+        found = [column[0] for column in evaluate(program, dict(zip(names, x.tolist(), strict=True)), 1).values()]
+        return float(found[0]), np.array(found[1:])
+
+    return at
+
+
 def _polished(objective: Objective, start: Array) -> Minimum | None:
     from scipy.optimize import minimize
 
-    evaluate = objective.value_and_gradient
+    slope_of = _value_and_gradient(objective)
 
     def safe(x: Array) -> tuple[float, Array]:
-        value, slope = evaluate(x)
+        value, slope = slope_of(x)
         if not np.isfinite(value) or not np.all(np.isfinite(slope)) or not objective.is_defined(x):
             return 1e300, np.zeros(len(x))
         return value, slope
