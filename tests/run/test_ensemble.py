@@ -15,9 +15,9 @@ from layda.rule import Stepper
 from layda.run.descend import descend
 from layda.run.ensemble import ensemble
 from layda.run.loops import build_loop, contracted_loop, initial_state, layout
-from layda.run.minima import _value_and_gradient, known_minima
+from layda.run.minima import known_minima
 from layda.schedules import ExponentialDecay
-from layda.specs import to_objective, to_rule
+from layda.specs import to_rule
 from tests.cases import RULES, SMALL_CLASSICS
 
 pytest.importorskip("xarray")
@@ -224,13 +224,3 @@ def test_what_is_kept_does_not_change_the_fused_way():
 def test_bad_input_says_what_is_allowed(arguments, words):
     with pytest.raises(SettingError, match=words):
         ensemble("himmelblau", "heavy-ball", **arguments)
-
-
-@pytest.mark.parametrize("text", ["rosenbrock:dimension=5", "sin(3x)cos(y) + x^2 + exp(-y^2)", "beale"])
-def test_the_search_for_minima_sees_the_bits_of_single_evaluations(text):
-    """Also once it has gone over to compiled code."""
-    objective = to_objective(text)
-    found = _value_and_gradient(objective)
-    for place in np.random.default_rng(0).normal(size=(3000, objective.dimension)) * 3.0:
-        value, slope = found(place)
-        assert (value, *slope) == (objective.value(place), *objective.value_and_gradient(place)[1])

@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from layda.backends.blocks import BlockEnd
+from layda.backends.cache import cache_folder, keep_file, kept_file
 from layda.backends.cuda_source import THREADS, kernel_source
-from layda.backends.native import cache_folder, keep_file, kept_file
 from layda.errors import ComputationError, MissingExtraError, SettingError
 from layda.program.loop import SPENT
 

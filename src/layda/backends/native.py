@@ -8,47 +8,20 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import itertools
-import os
-import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
-from pathlib import Path
 from typing import Any
 
-__all__ = ["cache_folder", "clear_cache", "keep_file", "kept_file", "kept_kernels", "load", "vector_width"]
+from layda.backends.cache import cache_folder, keep_file, kept_file
+
+__all__ = ["load", "vector_width"]
 
 _LOCK = threading.Lock()
 _LOADED: dict[str, Any] = {}
 _NUMBERS = itertools.count()
-_SUFFIX = ".o"
-_SUFFIXES = (_SUFFIX, ".cubin")  # of the files in the cache: for processors, for GPUs
 _PIPELINE = "2"  # of the kept kernels: how text becomes code
-
-
-def cache_folder() -> Path:
-    """Where compiled kernels are kept: ``LAYDA_CACHE_DIR``, else the user's cache folder."""
-    if named := os.environ.get("LAYDA_CACHE_DIR"):
-        return Path(named)
-    if os.name == "nt":
-        base = os.environ.get("LOCALAPPDATA") or "~/AppData/Local"
-    else:
-        base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(base).expanduser() / "layda" / "kernels"
-
-
-def kept_kernels() -> list[Path]:
-    """The files of the cache."""
-    return sorted(path for path in cache_folder().glob("*") if path.suffix in _SUFFIXES)
-
-
-def clear_cache() -> int:
-    """Remove every kept kernel; how many there were."""
-    kernels = kept_kernels()
-    for path in kernels:
-        path.unlink(missing_ok=True)
-    return len(kernels)
 
 
 @cache
@@ -124,34 +97,6 @@ def _written_order() -> Iterator[None]:
         llvm.set_option("", "-pre-RA-sched=default")
 
 
-def kept_file(path: Path) -> bytes | None:
-    """What an earlier process has kept there; ``None`` when there is nothing or it is damaged."""
-    try:
-        data = path.read_bytes()
-    except OSError:
-        return None
-    digest, code = data[:32], data[32:]
-    return code if hashlib.sha256(code).digest() == digest else None
-
-
-def keep_file(path: Path, code: bytes) -> None:
-    """Keep machine code under its checksum, whole or not at all.
-
-    A cache that cannot be written (a read-only home) is done without.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(hashlib.sha256(code).digest() + code)
-            os.replace(name, path)
-        except OSError:
-            Path(name).unlink(missing_ok=True)
-    except OSError:
-        return
-
-
 def load(text: str, functions: dict[str, tuple[Any, ...]]) -> dict[str, Any]:
     """Compile a module, or take it from the cache, and give its functions.
 
@@ -164,7 +109,7 @@ def load(text: str, functions: dict[str, tuple[Any, ...]]) -> dict[str, Any]:
         if key not in _LOADED:
             import llvmlite.binding as llvm
 
-            path = cache_folder() / (key + _SUFFIX)
+            path = cache_folder() / f"{key}.o"
             code = kept_file(path)
             if code is None:
                 code = _compiled(text)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -85,24 +85,31 @@ def basins(
     run_sweep(wishes)
 
 
-cache = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="The compiled kernels that layda keeps.")
+cache = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="What layda keeps to be faster the next time.")
 
 
 @cache.command("clear")
 def clear() -> None:
-    """Remove every kept kernel; the next sweep compiles its own again."""
-    from layda.backends.native import cache_folder, clear_cache
+    """Remove compiled kernels and found minima; the next sweep makes its own again."""
+    from layda.backends.cache import cache_folder, clear_cache
 
-    count = clear_cache()
-    typer.echo(f"{count} compiled {'kernel' if count == 1 else 'kernels'} removed from {cache_folder()}")
+    typer.echo(f"removed {_counted(clear_cache())} from {cache_folder()}")
 
 
 @cache.command("show")
 def show() -> None:
-    """Say where kernels are kept, how many, and how large they are."""
-    from layda.backends.native import cache_folder, kept_kernels
+    """Say what is kept, how much, and where."""
+    from layda.backends.cache import cache_folder, kept_files
 
-    kernels: list[Any] = kept_kernels()
-    size = sum(path.stat().st_size for path in kernels)
-    word = "kernel" if len(kernels) == 1 else "kernels"
-    typer.echo(f"{len(kernels)} compiled {word}, {size / 1e6:.1f} MB, in {cache_folder()}")
+    files = kept_files()
+    size = sum(path.stat().st_size for path in files)
+    typer.echo(f"{_counted(files)}, {size / 1e6:.1f} MB, in {cache_folder()}")
+
+
+def _counted(files: list[Path]) -> str:
+    """So many of each kind; a kind that is not there is not named, kernels apart."""
+    from layda.backends.cache import KINDS
+
+    counts = {ending: sum(path.suffix == ending for path in files) for ending in KINDS}
+    told = [f"{count} {KINDS[ending][count != 1]}" for ending, count in counts.items() if count or ending == ".o"]
+    return ", ".join(told)

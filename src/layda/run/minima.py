@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.metadata import version
 
 import numpy as np
 from numpy.typing import NDArray
 
+from layda.backends.cache import cache_folder, keep_file, kept_file
 from layda.backends.mapped import evaluate
 from layda.objective import Minimum, Objective, TracedObjective
 
@@ -20,6 +24,7 @@ _GRID = 4001  # points of the grid on which a 1-D objective's slope is looked at
 _STARTS_PER_COORDINATE = 16
 _MOST_STARTS = 64
 _SEED = 20130617
+_SEARCH = "1"  # of the kept minima: how they were searched for
 _REMEMBERED: OrderedDict[str, KnownMinima] = OrderedDict()
 _MOST_REMEMBERED = 128
 
@@ -58,17 +63,35 @@ def known_minima(objective: Objective) -> KnownMinima:
     """
     if objective.minima is not None:
         return KnownMinima(tuple(sorted(objective.minima, key=lambda minimum: minimum.value)))
-    key = f"{objective.identity} {objective.box}"
+    key = f"{objective.identity} {objective.box} {objective.start} {objective.convex}"
     if key not in _REMEMBERED:
         while len(_REMEMBERED) >= _MOST_REMEMBERED:
             _REMEMBERED.popitem(last=False)
-        _REMEMBERED[key] = _search(objective)
+        _REMEMBERED[key] = _search(objective, key)
     return _REMEMBERED[key]
 
 
-def _search(objective: Objective) -> KnownMinima:
-    if isinstance(objective, TracedObjective) and objective.dimension == 1:
+def _search(objective: Objective, key: str) -> KnownMinima:
+    if not isinstance(objective, TracedObjective):
+        return _search_box(objective)
+    if objective.dimension == 1:
         return _search_line(objective)
+    # The identity is that of the program, so that what another process has found holds here as well.
+    search = (_SEARCH, key, str(_SEED), str(_MOST_STARTS), version("scipy"), version("numpy"))
+    path = cache_folder() / (hashlib.sha256("\0".join(search).encode()).hexdigest() + ".minima")
+    kept = kept_file(path)
+    if kept is not None:
+        rows = json.loads(kept)
+        return KnownMinima(
+            tuple(Minimum(tuple(row["position"]), row["value"]) for row in rows["minima"]), rows["starts"]
+        )
+    found = _search_box(objective)
+    rows = [{"position": list(minimum.position), "value": minimum.value} for minimum in found.minima]
+    keep_file(path, json.dumps({"starts": found.searched, "minima": rows}).encode())
+    return found
+
+
+def _search_box(objective: Objective) -> KnownMinima:
     starts = _starts(objective)
     found = [minimum for start in starts if (minimum := _polished(objective, start)) is not None]
     return KnownMinima(_distinct(found, objective), len(starts))
