@@ -21,7 +21,7 @@ __all__ = ["load", "vector_width"]
 _LOCK = threading.Lock()
 _LOADED: dict[str, Any] = {}
 _NUMBERS = itertools.count()
-_PIPELINE = "2"  # of the kept kernels: how text becomes code
+_PIPELINE = "3"  # of the kept kernels: how text becomes code
 
 
 @cache
@@ -69,8 +69,9 @@ def _compiled(text: str) -> bytes:
 
     module = llvm.parse_assembly(text)
     module.verify()
-    # The text is unrolled and vectorised already; what is left is to choose instructions and registers.
-    options = llvm.create_pipeline_tuning_options(2)
+    # The text is unrolled and vectorised already; what is left is to choose instructions and registers: the second
+    # level takes twice the time to the same code.
+    options = llvm.create_pipeline_tuning_options(1)
     options.slp_vectorization = options.loop_vectorization = options.loop_unrolling = False
     builder = llvm.create_pass_builder(_machine(), options)
     builder.getModulePassManager().run(module, builder)
