@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from layda.program import Node, Program, operation, trace
+from layda.program.arms import shared_arms
 
 __all__ = ["Writer"]
 
@@ -132,6 +133,7 @@ class Writer:
     ) -> list[dict[str, str]]:
         """The same program on several vectors, operation by operation, so that one waits while the others work."""
         kind = kind or self.scalar
+        program = shared_arms(program)
         values: list[list[str]] = [[] for _ in inputs]
         doubled = _multiplied(program)
         for index, node in enumerate(program.nodes):

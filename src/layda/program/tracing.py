@@ -79,7 +79,7 @@ class Graph:
         args = tuple(value.index for value in values)
         return self._add(Node(name, args), (name, args))
 
-    def repeat(self, node: Node, results: Sequence[Traced]) -> Traced:
+    def repeat(self, node: Node, results: Mapping[int, Traced] | Sequence[Traced]) -> Traced:
         """The line of another program, written here; its arguments are those lines' counterparts in ``results``."""
         if node.op == "input":
             return self.input(str(node.value))
