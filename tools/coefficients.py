@@ -102,6 +102,7 @@ def main() -> None:
     print("HALF_PI =", split(mpmath.pi / 2, [26, 53, 80]))
     print("HALF_PI_FUSED =", parts_below(mpmath.pi / 2, 3))
     print("LN2 =", split(mpmath.log(2), [32]))
+    print("LN2_FUSED =", parts_below(mpmath.log(2), 2))
     print("HALF_PI, two floats:", float(mpmath.pi / 2), float(mpmath.pi / 2 - mpmath.mpf(float(mpmath.pi / 2))))
     print("2/3, two floats:", float(2 * THIRD), float(2 * THIRD - mpmath.mpf(float(2 * THIRD))))
 

@@ -68,7 +68,10 @@ def compiled(source: str, architecture: str) -> Compiled:
         MissingExtraError: cuda-core is not installed.
     """
     core = _core()
-    key = hashlib.sha256(f"{core.__version__}\0{architecture}\0{source}".encode()).hexdigest()
+    from cuda.bindings import nvrtc
+
+    _, *release = nvrtc.nvrtcVersion()
+    key = hashlib.sha256(f"{release}\0{core.__version__}\0{architecture}\0{source}".encode()).hexdigest()
     path = cache_folder() / f"{key}.cubin"
     kept = kept_file(path)
     if kept is not None:

@@ -9,6 +9,7 @@ float32 programs keep their named functions: these are computed in float64 and r
 from __future__ import annotations
 
 import struct
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -129,13 +130,21 @@ class Writer:
         return self.programs(program, [inputs])[0]
 
     def programs(
-        self, program: Program, inputs: Sequence[Mapping[str, str]], kind: str | None = None
+        self, program: Program, inputs: Sequence[Mapping[str, str]], kind: str | None = None, shared: bool = True
     ) -> list[dict[str, str]]:
-        """The same program on several vectors, operation by operation, so that one waits while the others work."""
+        """The same program on several vectors, operation by operation, so that one waits while the others work.
+
+        Args:
+            program: as in :meth:`program`.
+            inputs: for every vector.
+            kind: of the numbers; by default those of the text.
+            shared: whether the two arms of a choice may share operations.
+        """
         kind = kind or self.scalar
-        program = shared_arms(program)
+        program = shared_arms(program) if shared else program
         values: list[list[str]] = [[] for _ in inputs]
         doubled = _multiplied(program)
+        functions = Counter(node.args for node in program.nodes if _is_named(node))
         for index, node in enumerate(program.nodes):
             for own, known in zip(values, inputs, strict=True):
                 if node.op == "input":
@@ -148,6 +157,9 @@ class Writer:
                     own.append(self._bit(program, node, own))
                 elif (flipped := _flipped(program, node)) is not None:
                     own.append(self._flip(program, *flipped, own))
+                elif _is_named(node):
+                    alone = functions[node.args] == 1
+                    own.append(self._named(node.op, [own[index] for index in node.args], kind, alone))
                 else:
                     own.append(self._operation(node.op, [own[index] for index in node.args], kind))
         return [{name: own[index] for name, index in program.outputs} for own in values]
@@ -168,22 +180,20 @@ class Writer:
             return self.opposite(args[0])
         if op == "select":
             return self.do(f"select {self.mask} {args[0]}, {vector} {args[1]}, {vector} {args[2]}")
-        if operation(op).lowering is not None:
-            return self._named(op, args, kind)
         assert kind == "double", f"{op} on {kind}: only lowered functions use it, and they are computed in float64"
         return self._scale(*args) if op == "scale" else self._exponent(args[0])
 
-    def _named(self, op: str, args: list[str], kind: str) -> str:
-        """A named function on float32: in float64, rounded once."""
+    def _named(self, op: str, args: list[str], kind: str, alone: bool) -> str:
+        """A named function on float32: in float64, rounded once. LLVM sees by itself what sin x and cos x share."""
         names = [f"a{index}" for index in range(len(args))]
         lowering = operation(op).lowering
         assert lowering is not None
         form = trace(lowering, names).lowered
         if kind == "double":
-            return self.programs(form, [dict(zip(names, args, strict=True))])[0]["value"]
+            return self.programs(form, [dict(zip(names, args, strict=True))], shared=alone)[0]["value"]
         wide = f"<{self.width} x double>"
         values = [self.do(f"fpext <{self.width} x {kind}> {arg} to {wide}") for arg in args]
-        found = self.programs(form, [dict(zip(names, values, strict=True))], "double")[0]["value"]
+        found = self.programs(form, [dict(zip(names, values, strict=True))], "double", alone)[0]["value"]
         return self.do(f"fptrunc {wide} {found} to <{self.width} x {kind}>")
 
     def _twice(self, x: str, kind: str) -> str:
@@ -243,6 +253,10 @@ class Writer:
         written = self.do(f"or {bits} {field}, {self.whole(0x4330000000000000)}")
         number = self.do(f"bitcast {bits} {written} to {wide}")
         return self.do(f"fsub {wide} {number}, {self.number(2.0**52 + 1023.0, 'double')}")
+
+
+def _is_named(node: Node) -> bool:
+    return node.op not in ("input", "const") and operation(node.op).lowering is not None
 
 
 def _multiplied(program: Program) -> frozenset[int]:

@@ -93,6 +93,10 @@ def ensemble(
     >>> [layda.measures.VERDICTS[code] for code in found.verdict.values]
     ['converged', 'trapped']
     """
+    try:
+        import xarray  # noqa: F401 - missed before the balls roll, not after
+    except ImportError:
+        raise MissingExtraError("xarray", "sweep", "ensemble()") from None
     target, way = to_objective(objective), to_rule(rule)
     given = {**(settings or {}), **numbers}
     way, given = with_decay(way, given, decay)
@@ -335,10 +339,8 @@ def _dataset(
     options: Mapping[str, Any],
     values: Mapping[str, Any],
 ) -> xarray.Dataset:
-    try:
-        import xarray as xr
-    except ImportError:
-        raise MissingExtraError("xarray", "sweep", "ensemble()") from None
+    import xarray as xr
+
     dims = ("ball",) if len(shape) == 1 else tuple(f"axis_{index}" for index in range(len(shape)))
     variables = {}
     for name, array in found.items():

@@ -6,9 +6,10 @@ library. :data:`MAX_ULP` states the largest error of each, measured against mpma
 
 from __future__ import annotations
 
+from layda.functions.lowering import exponential, trigonometric
 from layda.functions.lowering.exponential import cosh, exp, log, sinh, tanh
 from layda.functions.lowering.powers import power
-from layda.functions.lowering.trigonometric import FUSED, arctan, cos, sin, tan
+from layda.functions.lowering.trigonometric import arctan, cos, sin, tan
 
 __all__ = ["FUSED", "MAX_ULP", "arctan", "cos", "cosh", "exp", "log", "power", "sin", "sinh", "tan", "tanh"]
 
@@ -17,3 +18,6 @@ MAX_ULP: dict[str, float] = {
     "power": 2.0,
 }  # fmt: skip
 """Name -> the largest error in units in the last place."""
+
+FUSED = trigonometric.FUSED | exponential.FUSED
+"""Name -> the same function in a form that :func:`layda.program.contracted` makes the most of."""

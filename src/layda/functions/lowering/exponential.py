@@ -10,12 +10,13 @@ from typing import Any
 from layda.functions.lowering.exact import NAN, clamped, horner, rint
 from layda.program import absolute, exponent, scale, where
 
-__all__ = ["cosh", "exp", "log", "scaled_exp", "sinh", "split_power_of_two", "tanh"]
+__all__ = ["FUSED", "cosh", "exp", "log", "scaled_exp", "sinh", "split_power_of_two", "tanh"]
 
 INF = float("inf")
 LN2 = (0.6931471803691238, 1.9082149292705877e-10)
 """ln 2 in 32 bits, whose products with whole numbers up to 2^21 are exact, and 53 more."""
 
+_LN2_FUSED = (0.6931471805599453, 2.3190468138462996e-17)
 _ONE_OVER_LN2 = 1.4426950408889634
 _TINY = 2.0**-28
 _EXP = (
@@ -59,6 +60,18 @@ def exp(x: Any) -> Any:
     """e to the power x, from 0 through the subnormal numbers to infinity."""
     value = scaled_exp(clamped(x, -750.0, 720.0))
     return where(x == x, value, NAN)
+
+
+def _fused_exp(x: Any) -> Any:
+    """exp, to be contracted: x − ka is then exact (a multiple of 2^−53 below 1), and every product is part of a sum."""
+    inside = clamped(x, -750.0, 720.0)
+    k = rint(inside * _ONE_OVER_LN2)
+    r = (inside - k * _LN2_FUSED[0]) - k * _LN2_FUSED[1]
+    return where(x == x, scale(horner((1.0, 1.0, *_EXP), r), k), NAN)
+
+
+FUSED = {"exp": _fused_exp}
+"""Name -> the same function, to be contracted."""
 
 
 def split_power_of_two(x: Any) -> tuple[Any, Any]:
