@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from layda.backends.order import slow_first
 from layda.program import Node, Program, operation, trace
 from layda.program.arms import shared_arms
 
@@ -141,7 +142,7 @@ class Writer:
             shared: whether the two arms of a choice may share operations.
         """
         kind = kind or self.scalar
-        program = shared_arms(program) if shared else program
+        program = slow_first(shared_arms(program) if shared else program)
         values: list[list[str]] = [[] for _ in inputs]
         doubled = _multiplied(program)
         functions = Counter(node.args for node in program.nodes if _is_named(node))
