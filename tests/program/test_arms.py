@@ -59,13 +59,13 @@ def _polynomial(coefficients, z):
 def choices(draw):
     """Choices of polynomials, in each other, some of them needed elsewhere too."""
     signs = [draw(st.lists(st.sampled_from([-0.0, 0.0, 1.5, -2.0, 3.25]), min_size=2, max_size=6)) for _ in range(4)]
-    depth, kept = draw(st.integers(0, 3)), draw(st.integers(-1, 3))
+    depth, kept, asked = draw(st.integers(0, 3)), draw(st.integers(-1, 3)), draw(st.integers(0, 3))
 
     def function(x, y, z):
         arms = [_polynomial(numbers, place) for numbers, place in zip(signs, (z, z, y, z), strict=True)]
         value = where(x < y, arms[0], arms[1])
         if depth > 0:
-            value = where(arms[2] > 1.0, value, arms[2] * z + arms[3])
+            value = where(arms[asked] > 1.0, where(arms[asked] > 1.0, value, x), arms[2] * z + arms[3])
         if depth > 1:
             value = where(value < z, value - y, y * value) + where(y < 0.0, arms[3], 1.0)
         if depth > 2:
@@ -92,3 +92,14 @@ def test_a_choice_within_an_arm_keeps_its_own_lines(inner):
 
     shared = _same(trace(function))
     assert _arithmetic(shared) == 12
+
+
+def test_what_the_condition_needs_is_not_chosen_by_it():
+    """The condition stands in its own arm, too: its lines come before the choice, not after."""
+
+    def function(x, y):
+        first = ((x * 2.0 + 3.0) * x + 4.0) * x
+        condition = first > 0.0
+        return where(condition, where(condition, y * 5.0, y * y) / y, ((x * 7.0 + 3.0) * x + 4.0) * x)
+
+    _same(trace(function))

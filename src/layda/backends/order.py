@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from layda.program import Node, Program
+from layda.program.program import ancestors
 
 __all__ = ["slow_first"]
 
@@ -29,7 +30,7 @@ def slow_first(program: Program) -> Program:
     order: dict[int, int] = {}  # line -> its new place
     for index, node in enumerate(program.nodes):
         if node.op in _SLOW:
-            for line in sorted(_needed(program, index)):
+            for line in sorted(ancestors(program.nodes, index, _FEW)):
                 order.setdefault(line, len(order))
     if not order:
         return program
@@ -38,19 +39,3 @@ def slow_first(program: Program) -> Program:
     nodes = [program.nodes[line] for line in order]
     moved = tuple(Node(node.op, tuple(order[arg] for arg in node.args), node.value) for node in nodes)
     return Program(program.inputs, moved, tuple((name, order[line]) for name, line in program.outputs))
-
-
-def _needed(program: Program, index: int) -> set[int]:
-    """The lines that a line depends on, with itself; none where they are many."""
-    found: set[int] = set()
-    waiting, operations = [index], 0
-    while waiting:
-        line = waiting.pop()
-        if line in found:
-            continue
-        found.add(line)
-        waiting.extend(program.nodes[line].args)
-        operations += program.nodes[line].op not in ("input", "const")
-        if operations > _FEW:
-            return set()
-    return found

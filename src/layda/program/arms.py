@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from heapq import heappop, heappush
 
-from layda.program.program import Node, Program
+from layda.program.program import Node, Program, ancestors
 from layda.program.tracing import Graph, Traced
 
 __all__ = ["shared_arms"]
@@ -44,7 +44,8 @@ def shared_arms(program: Program) -> Program:
     twins: dict[int, tuple[int, int, int]] = {}  # line -> its counterpart in the other arm, and the condition
     for index in choices:
         condition, first, second = nodes[index].args
-        arms = [[line for line in _own(nodes, users, arm, index) if line not in twins] for arm in (first, second)]
+        taken = ancestors(nodes, condition) | twins.keys()  # the condition comes before what is chosen by it
+        arms = [[line for line in _own(nodes, users, arm, index) if line not in taken] for arm in (first, second)]
         pairs = _pairs(nodes, *arms)
         if len(pairs) >= _FEWEST and sum(_differing(nodes, *pair) for pair in pairs) <= len(pairs) + 1:
             for line, other in pairs:

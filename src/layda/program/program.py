@@ -195,6 +195,22 @@ class Program:
         return "\n".join(_lines(self))
 
 
+def ancestors(nodes: Sequence[Node], line: int, most: int | None = None) -> set[int]:
+    """The lines that a line depends on, with itself; none at all where they hold more than ``most`` operations."""
+    found: set[int] = set()
+    waiting, operations = [line], 0
+    while waiting:
+        index = waiting.pop()
+        if index in found:
+            continue
+        found.add(index)
+        waiting.extend(nodes[index].args)
+        operations += nodes[index].op not in ("input", "const")
+        if most is not None and operations > most:
+            return set()
+    return found
+
+
 def pruned(
     inputs: tuple[str, ...],
     nodes: Sequence[Node],
