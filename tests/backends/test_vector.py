@@ -135,7 +135,7 @@ def test_a_damaged_kernel_is_compiled_again(neutral_environment):
         return _compiled(trace(lambda x: x * 2.0 + shift), {"x": np.arange(5.0)}, 5)[0].tolist()
 
     assert run(0.125) == [0.125, 2.125, 4.125, 6.125, 8.125]
-    kernels = cache.kept_files()
+    kernels = list(cache.kept_files())
     assert kernels
     assert all(path.parent == neutral_environment for path in kernels)
     for path in kernels:
@@ -146,7 +146,23 @@ def test_a_damaged_kernel_is_compiled_again(neutral_environment):
     _function.cache_clear()
     assert run(0.125) == [0.125, 2.125, 4.125, 6.125, 8.125]
     assert cache.clear_cache() == kernels
-    assert cache.kept_files() == []
+    assert cache.kept_files() == {}
+
+
+def test_a_kept_file_under_another_name_is_not_believed(neutral_environment):
+    first, second = (neutral_environment / (letter * 64 + ".o") for letter in "ab")
+    cache.keep_file(first, b"one")
+    assert cache.kept_file(first) == b"one"
+    second.write_bytes(first.read_bytes())
+    assert cache.kept_file(second) is None
+
+
+def test_what_is_not_ours_is_not_removed(neutral_environment):
+    cache.keep_file(neutral_environment / ("c" * 64 + ".o"), b"ours")
+    (neutral_environment / "mine.o").write_bytes(b"theirs")
+    (neutral_environment / ("d" * 64 + ".o")).mkdir()
+    assert [path.stem[0] for path in cache.clear_cache()] == ["c"]
+    assert (neutral_environment / "mine.o").exists()
 
 
 def test_a_cache_that_cannot_be_written_is_done_without(monkeypatch, tmp_path):

@@ -31,6 +31,7 @@ __all__ = ["Compiled", "block_end", "compiled", "devices", "run_block"]
 
 Array = NDArray[Any]
 _BLOCKS_PER_PROCESSOR = 16
+_FORM = "1"  # of the kept kernels: how they are compiled, and what stands before the code
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ def compiled(source: str, architecture: str) -> Compiled:
     from cuda.bindings import nvrtc
 
     _, *release = nvrtc.nvrtcVersion()
-    key = hashlib.sha256(f"{release}\0{core.__version__}\0{architecture}\0{source}".encode()).hexdigest()
+    key = hashlib.sha256(f"{_FORM}\0{release}\0{core.__version__}\0{architecture}\0{source}".encode()).hexdigest()
     path = cache_folder() / f"{key}.cubin"
     kept = kept_file(path)
     if kept is not None:

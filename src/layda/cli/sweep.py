@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -102,14 +104,13 @@ def show() -> None:
     from layda.backends.cache import cache_folder, kept_files
 
     files = kept_files()
-    size = sum(path.stat().st_size for path in files)
-    typer.echo(f"{_counted(files)}, {size / 1e6:.1f} MB, in {cache_folder()}")
+    typer.echo(f"{_counted(files)}, {sum(files.values()) / 1e6:.1f} MB, in {cache_folder()}")
 
 
-def _counted(files: list[Path]) -> str:
+def _counted(files: Iterable[Path]) -> str:
     """So many of each kind; a kind that is not there is not named, kernels apart."""
     from layda.backends.cache import KINDS
 
-    counts = {ending: sum(path.suffix == ending for path in files) for ending in KINDS}
-    told = [f"{count} {KINDS[ending][count != 1]}" for ending, count in counts.items() if count or ending == ".o"]
-    return ", ".join(told)
+    counts = Counter(path.suffix for path in files)
+    there = {ending: counts[ending] for ending in KINDS if counts[ending] or ending == ".o"}
+    return ", ".join(f"{count} {KINDS[ending][count != 1]}" for ending, count in there.items())

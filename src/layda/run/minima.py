@@ -8,6 +8,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
+from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,9 +25,10 @@ _GRID = 4001  # points of the grid on which a 1-D objective's slope is looked at
 _STARTS_PER_COORDINATE = 16
 _MOST_STARTS = 64
 _SEED = 20130617
-_SEARCH = "1"  # of the kept minima: how they were searched for
+_SEARCH = "1"  # of the kept minima: how they were searched for, the numbers above included
 _REMEMBERED: OrderedDict[str, KnownMinima] = OrderedDict()
 _MOST_REMEMBERED = 128
+_SEARCHING = Lock()
 
 
 @dataclass(frozen=True)
@@ -64,11 +66,12 @@ def known_minima(objective: Objective) -> KnownMinima:
     if objective.minima is not None:
         return KnownMinima(tuple(sorted(objective.minima, key=lambda minimum: minimum.value)))
     key = f"{objective.identity} {objective.box} {objective.start} {objective.convex}"
-    if key not in _REMEMBERED:
-        while len(_REMEMBERED) >= _MOST_REMEMBERED:
-            _REMEMBERED.popitem(last=False)
-        _REMEMBERED[key] = _search(objective, key)
-    return _REMEMBERED[key]
+    with _SEARCHING:  # the threads of an ensemble ask all at once
+        if key not in _REMEMBERED:
+            while len(_REMEMBERED) >= _MOST_REMEMBERED:
+                _REMEMBERED.popitem(last=False)
+            _REMEMBERED[key] = _search(objective, key)
+        return _REMEMBERED[key]
 
 
 def _search(objective: Objective, key: str) -> KnownMinima:
@@ -77,7 +80,7 @@ def _search(objective: Objective, key: str) -> KnownMinima:
     if objective.dimension == 1:
         return _search_line(objective)
     # The identity is that of the program, so that what another process has found holds here as well.
-    search = (_SEARCH, key, str(_SEED), str(_MOST_STARTS), version("scipy"), version("numpy"))
+    search = (_SEARCH, key, version("scipy"), version("numpy"))
     path = cache_folder() / (hashlib.sha256("\0".join(search).encode()).hexdigest() + ".minima")
     kept = kept_file(path)
     if kept is not None:
