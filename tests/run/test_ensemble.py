@@ -224,3 +224,11 @@ def test_what_is_kept_does_not_change_the_fused_way():
 def test_bad_input_says_what_is_allowed(arguments, words):
     with pytest.raises(SettingError, match=words):
         ensemble("himmelblau", "heavy-ball", **arguments)
+
+
+def test_an_answer_beside_the_last_gradient_is_judged_by_the_slope_where_it_is():
+    """Nesterov's look-ahead may stand in the minimum when the ball itself is still a thousandth of a step away."""
+    rule = "nesterov:learning_rate=0.01191,momentum=0.9"
+    assert descend("himmelblau", rule, start=(3.22807133, -3.20937312)).verdict.kind == "converged"
+    found = ensemble("himmelblau", rule, 1000)
+    assert not np.any(found.verdict.values == VERDICTS.index("trapped"))

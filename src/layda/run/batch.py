@@ -302,7 +302,10 @@ def _judged(b: _Balls, found: dict[str, Array], window: _Window, options: Mappin
         verdict[rested[saddle]] = _CODES["saddle"]
         if minima:
             value = judged.values(place)
-            gap = allowed_gap(judged, minima[0], value, known["gradient"][rested], outcome["distance"][rested])
+            gap = allowed_gap(
+                judged, minima[0], place, found["position"][rested], value, known["gradient"][rested],
+                outcome["distance"][rested],
+            )  # fmt: skip
             verdict[rested[~saddle & (value - minima[0].value > gap)]] = _CODES["trapped"]
     for index, ball in enumerate(rested):
         if verdict[ball] != _CODES["saddle"]:

@@ -174,7 +174,8 @@ class Endings:
                     columns = {name: place[:, i] for i, name in enumerate(judged.coordinates)}
                     value = evaluate(judged.program, columns, len(place))["value"]
                     gradient, distance = outcome["gradient"][settled], outcome["distance"][settled]
-                    gap = allowed_gap(judged, known[0], value, gradient, distance)
+                    seen = np.stack([column[settled] for column in found["position"]], axis=1)
+                    gap = allowed_gap(judged, known[0], place, seen, value, gradient, distance)
                     verdict[settled[~saddle & (value - known[0].value > gap)]] = _CODES["trapped"]
             if known and "basin" in self.keep:
                 nearest, distance = _nearest(place, np.array([minimum.position for minimum in known]))

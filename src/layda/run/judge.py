@@ -174,7 +174,8 @@ def _settled_where(
     if best is None:
         return "converged", (), numbers
     value = judged.value(place)
-    gap = float(allowed_gap(judged, best, np.float64(value), evidence.gradient, evidence.distance))
+    place, seen = place[None, :], ending.tail.positions[-1][None, :]
+    gap = float(allowed_gap(judged, best, place, seen, np.array([value]), evidence.gradient, evidence.distance)[0])
     numbers |= {"best_known": best.value, "above_best": value - best.value, "gap_allowed": gap}
     return ("trapped" if value - best.value > gap else "converged"), (best,), numbers
 
@@ -187,10 +188,31 @@ def resting_place(rule: Rule, position: Array, estimate: Array) -> Array:
     return position if rule.decays_weights and rule.decoupled else estimate
 
 
-def allowed_gap(objective: Objective, best: Minimum, value: Any, gradient: Any, distance: Any) -> Any:
-    """How far above the best known minimum a settled ball may be and still count as being in it."""
-    gap = CONSTANTS["gap"][0] * objective.dimension * gradient * distance
-    return gap + CONSTANTS["rounding"][0] * np.maximum(np.abs(value), abs(best.value))
+def allowed_gap(
+    judged: Objective, best: Minimum, place: Array, position: Array, value: Array, gradient: Any, distance: Any
+) -> Array:
+    """How far above the best known minimum settled balls may be and still count as being in it.
+
+    A look-ahead's answer is another place than the one where the slope was seen last: there the larger slope of both
+    counts, and the way between them is a part of the distance.
+
+    Args:
+        judged: whose minima are meant.
+        best: the lowest of them.
+        place: (balls, dimension): the answers.
+        position: (balls, dimension): where the gradients were seen.
+        value: f at the answers.
+        gradient: the sizes of the gradients.
+        distance: the estimated ways to go.
+    """
+    aside = np.max(np.abs(place - position), axis=1)
+    slope = np.array(np.broadcast_to(gradient, aside.shape), dtype=np.float64)
+    apart = np.flatnonzero(aside > 0.0)
+    if len(apart):
+        slope[apart] = np.maximum(slope[apart], np.max(np.abs(gradients_at(judged, place[apart])), axis=1))
+    gap = CONSTANTS["gap"][0] * judged.dimension * slope * (distance + aside)
+    found: Array = gap + CONSTANTS["rounding"][0] * np.maximum(np.abs(value), abs(best.value))
+    return found
 
 
 def descended(objective: Objective, rule: Rule) -> Objective:
