@@ -71,6 +71,10 @@ def test_a_race_from_many_starts(tmp_path, capsys):
     assert _run("race", "himmelblau", "--starts", "40", "--json") == 0
     data = json.loads(capsys.readouterr().out)
     assert [row["label"] for row in data["contestants"]] == ["gradient-descent", "heavy-ball", "nesterov"]
+    assert _run("race", "himmelblau", "--starts", "1") == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "1 start drawn" in out
+    assert "best learning rate of nine from the usual start" in out
     assert all(sum(one["count"] for one in row["shares"]) == 40 for row in data["contestants"])
 
 
@@ -120,6 +124,40 @@ def test_what_is_refused(arguments, words, capsys, tmp_path, monkeypatch):
     assert words in error
     assert error.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["sweep", "lecture", "--show", "value", "--save", "OUT.png"], "--show value needs --keep with value"),
+        (["sweep", "lecture", "--show", "steps"], "name the picture with --save"),
+        (["sweep", "lecture", "--keep", "position", "--save", "OUT.png"], "a picture shows verdict"),
+        (["sweep", "lecture", "--start", "0:1:2", "--learning-rate", "0.1,0.2", "--momentum", "0,0.5", "--save",
+          "OUT.png"], "a picture has two sides"),
+        (["basins", "himmelblau", "--learning-rate", "0.01:0.1:3"], "a picture of basins takes one number"),
+        (["sweep", "lecture", "--out", "OUT.zarr", "--tile", "1/2", "--json"], "--resume without --tile"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_drawn_is_refused_before_the_balls_roll(arguments, words, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("layda.cli.sweep_run.sweep", lambda *_, **__: pytest.fail("rolled"))
+    assert _run(*(text.replace("OUT", str(tmp_path / "map")) for text in arguments)) == 2
+    assert words in capsys.readouterr().err
+
+
+def test_a_table_of_ones_own_is_swept(tmp_path, capsys):
+    pytest.importorskip("sklearn")
+    table = tmp_path / "own.csv"
+    table.write_text(
+        "a,b,y\n" + "".join(f"{i % 7},{i % 5},{int(i % 7 > i % 5)}\n" for i in range(40)), encoding="utf-8"
+    )
+    arguments = ["sweep", str(table), "--target", "y", "--l2", "0.01", "--learning-rate", "0.1,1", "--steps", "50"]
+    assert _run(*arguments, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["axes"]["learning_rate"]["count"] == 2
+
+
+def test_the_cache_alone_is_shown(capsys):
+    assert _run("cache") == 0
+    assert " compiled kernel" in capsys.readouterr().out
 
 
 def test_axes_are_read():

@@ -229,10 +229,43 @@ def test_bad_input_says_what_is_allowed(arguments, words):
 
 def test_tiles_of_jobs_cover_everything_once():
     assert sorted(tile for job in (1, 2, 3) for tile in chosen_tiles(11, (job, 3))) == list(range(11))
-    with pytest.raises(SettingError, match="from 1 to N"):
-        chosen_tiles(3, (4, 3))
 
 
 def test_differences_are_named():
     assert difference({"a": {"b": 1}}, {"a": {"b": 2}}) == "a b is 1 there and 2 here"
     assert difference({"a": [1, 2]}, {"a": [1, 2]}) == ""
+
+
+def test_what_is_beside_the_tiles_is_looked_at_too(tmp_path):
+    """Values of an axis are put back; what describes the arrays is not guessed."""
+    out = tmp_path / "map.zarr"
+    sweep("himmelblau", "heavy-ball", out=out, per_tile=100, **_GRID)
+    before = _digest(out)
+    (axis,) = (out / "learning_rate" / "c").iterdir()
+    axis.write_bytes(bytes(len(axis.read_bytes())))
+    sweep("himmelblau", "heavy-ball", out=out, resume=True, **_GRID)
+    assert _digest(out) == before
+    described = out / "verdict" / "zarr.json"
+    described.write_text(described.read_text(encoding="utf-8").replace("255", "7"), encoding="utf-8")
+    with pytest.raises(FileError, match=r"verdict.zarr.json is not what this sweep has written"):
+        sweep("himmelblau", "heavy-ball", out=out, resume=True, **_GRID)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"tile": (1.5, 3)}, "job's number in tile is 1.5"),
+        ({"tile": "1/3"}, "pair"),
+        ({"tile": (4, 3)}, "from 1 to 3"),
+        ({"threads": 0}, "threads is 0"),
+        ({"keep": 5}, "keep is 5"),
+        ({"radius": "x"}, "radius is 'x'"),
+        ({"settings": 5}, "settings is 5"),
+        ({"settings": {"momentum": 0.5}, "momentum": 0.9}, "momentum is given twice"),
+        ({"settings": {"learning_rate.decay": 0.5}, "decay": 0.9}, "given twice"),
+        ({"device": None}, "device is None"),
+    ],
+)
+def test_what_is_no_setting_is_said_in_words(arguments, words, tmp_path):
+    with pytest.raises(SettingError, match=words):
+        sweep("himmelblau", "heavy-ball", out=tmp_path / "map.zarr", **arguments)

@@ -63,6 +63,7 @@ def run(arguments: list[str]) -> int:
     except LaydaError as error:
         return fail(str(error))
     except (KeyboardInterrupt, typer.Abort):
+        sys.stderr.write("layda: stopped; nothing was written\n")
         return 130
     except BrokenPipeError:
         # The reader went away (head, less): there is nobody left to tell.

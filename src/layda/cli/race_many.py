@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,9 @@ def run_many(wishes: Wishes, starts: int, files: list[Path], as_json: bool) -> N
     if as_json:
         print_json(_data(found) | {"saved": [str(path) for path in files]})
     else:
-        _show(found, starts, steps, wishes.seed, files)
+        tried = isinstance(contestants, list) and wishes.learning_rate is None and not wishes.rules
+        rates = {rule.name: float(rule.learning_rate) for rule in contestants} if tried else {}
+        _show(found, starts, steps, wishes.seed, files, rates)
 
 
 def _rows(found: Any) -> list[dict[str, Any]]:
@@ -95,16 +98,20 @@ def _data(found: Any) -> dict[str, Any]:
     }
 
 
-def _show(found: Any, starts: int, steps: int, seed: int, files: list[Path]) -> None:
+def _show(found: Any, starts: int, steps: int, seed: int, files: list[Path], rates: Mapping[str, float]) -> None:
     from rich import box
     from rich.table import Table
 
     screen = console()
     screen.print(str(found.attrs["objective"]), style="bold")
-    screen.print(f"{starts} starts drawn from the box (seed {seed}); {steps} steps at most")
+    word = "start" if starts == 1 else "starts"
+    screen.print(f"{starts} {word} drawn from the box (seed {seed}); {steps} steps at most")
+    if rates:
+        chosen = ", ".join(f"{label} {rate:.3g}" for label, rate in rates.items())
+        screen.print(f"Each rule has its best learning rate of nine from the usual start: {chosen}")
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("contestant")
-    table.add_column("what became of its balls")
+    table.add_column("outcome")
     table.add_column("share", justify="right", no_wrap=True)
     table.add_column("95% interval", justify="right", no_wrap=True)
     table.add_column("median steps", justify="right", no_wrap=True)

@@ -48,6 +48,10 @@ def sweep(
     show: Annotated[
         str, typer.Option(help="What the picture shows: verdict, steps, basin, value or windows (of escape).")
     ] = "",
+    target: Annotated[str | None, typer.Option(help="For tables: the column to be predicted.")] = None,
+    model: Annotated[str | None, typer.Option(help="For tables: linear, logistic, softmax or network.")] = None,
+    l2: Annotated[float | None, typer.Option(help="For tables: the weight of the L2 penalty.")] = None,
+    batch: Annotated[int | None, typer.Option(help="For tables: rows per mini-batch; all rows by default.")] = None,
     save: Annotated[list[Path] | None, _SAVE] = None,
     as_json: Annotated[bool, _JSON] = False,
 ) -> None:
@@ -59,6 +63,7 @@ def sweep(
         settings=setting or [], steps=steps, tolerance=tolerance, keep=keep, out=out, resume=resume, tile=tile,
         per_tile=per_tile, scheduler=scheduler, threads=threads, fast=fast, float32=float32, device=device,
         show=show, save=save or [], as_json=as_json,
+        tables={"target": target, "model": model, "l2": l2, "batch": batch},
     )  # fmt: skip
     run_sweep(wishes)
 
@@ -75,19 +80,34 @@ def basins(
     as_json: Annotated[bool, _JSON] = False,
 ) -> None:
     """Which start ends in which minimum: starts over the whole box, for one or two coordinates."""
-    from layda.cli.sweep_run import Wishes, box_axes, run_sweep
+    import numpy as np
 
+    from layda.cli.sweep_run import Wishes, box_axes, run_sweep
+    from layda.errors import SettingError
+    from layda.specs.axes import to_values
+
+    for option, text in (("--learning-rate", learning_rate), ("--momentum", momentum), ("--decay", decay)):
+        if text and np.size(to_values(text, option)) > 1:
+            raise SettingError(f"{option} is {text}; a picture of basins takes one number. layda sweep takes many")
     axes = box_axes(objective, size)
     wishes = Wishes(
         objective=objective, start=axes, rule=rule, learning_rate=learning_rate, momentum=momentum, decay=decay,
         settings=[], steps=steps, tolerance=None, keep="verdict,steps,basin", out=None, resume=False, tile="",
-        per_tile=None, scheduler="", threads=None, fast=False, float32=False, device="cpu", show="basin",
-        save=save or [], as_json=as_json,
+        per_tile=None, scheduler="", threads=None, fast=False, float32=False, device="cpu",
+        show="basin" if save else "", save=save or [], as_json=as_json,
     )  # fmt: skip
     run_sweep(wishes)
 
 
-cache = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="What layda keeps to be faster the next time.")
+cache = typer.Typer(
+    invoke_without_command=True, rich_markup_mode=None, help="What layda keeps to be faster the next time; shown."
+)
+
+
+@cache.callback()
+def _cache(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        show()
 
 
 @cache.command("clear")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +51,7 @@ class Wishes:
     show: str
     save: list[Path]
     as_json: bool
+    tables: dict[str, Any] = field(default_factory=dict)
 
 
 def box_axes(objective: str, size: int) -> list[str]:
@@ -67,8 +68,9 @@ def box_axes(objective: str, size: int) -> list[str]:
 def run_sweep(wishes: Wishes) -> None:
     """Compute, save, show."""
     _check_files(wishes)
-    objective, rule = to_objective(wishes.objective), to_rule(wishes.rule, files=True)
+    objective, rule = to_objective(wishes.objective, **wishes.tables), to_rule(wishes.rule, files=True)
     options = _options(wishes, objective)
+    _check_sides(wishes, options)
     client = _client(wishes.scheduler)
     total = _total(options)
     try:
@@ -116,7 +118,7 @@ def _options(wishes: Wishes, objective: Any) -> dict[str, Any]:
         "settings": settings,
         "decay": to_values(wishes.decay, "--decay") if wishes.decay else None,
         "steps": wishes.steps,
-        "keep": tuple(name.strip() for name in wishes.keep.split(",") if name.strip()),
+        "keep": _names(wishes.keep),
         "out": wishes.out,
         "resume": wishes.resume,
         "tile": _tile(wishes.tile),
@@ -200,8 +202,37 @@ def _check_files(wishes: Wishes) -> None:
             raise FileError(f"the folder {path.parent} does not exist; make it first or name another one")
     if wishes.show and wishes.show not in _SHOWN:
         raise SettingError(f"--show is {wishes.show!r}; allowed are {', '.join(_SHOWN)}")
+    if wishes.show and not wishes.save:
+        raise SettingError("--show says what the picture shows; name the picture with --save map.png")
+    needed = "verdict" if wishes.show == "windows" else wishes.show
+    if needed and needed not in _names(wishes.keep):
+        raise SettingError(f"--show {wishes.show} needs --keep with {needed} among the others, and it is {wishes.keep}")
     if wishes.tile and wishes.out is None:
         raise SettingError("--tile needs a store that the jobs share; name it with --out")
+    if wishes.tile and (wishes.save or wishes.as_json):
+        raise SettingError(
+            "--tile computes a part of the map, which is neither drawn nor printed as JSON; when all are finished, "
+            "--resume without --tile does both"
+        )
+
+
+def _check_sides(wishes: Wishes, options: dict[str, Any]) -> None:
+    """A picture has two sides at most; it is refused before the balls roll, not after."""
+    if not any(path.suffix in _PICTURES for path in wishes.save):
+        return
+    named = {**(options["start"] or {}), **options["settings"], "decay": options["decay"]}
+    sides = [name for name, values in named.items() if values is not None and np.size(values) > 1]
+    if len(sides) > 2:
+        raise SettingError(
+            f"a picture has two sides, and {', '.join(sides)} have many values each; give one value to all but two, or "
+            "save the whole as .nc and draw parts of it by layda.plot(…, select={…})"
+        )
+    if not set(_SHOWN) & set(_names(wishes.keep)):
+        raise SettingError(f"a picture shows verdict, basin, steps or value, and --keep is {wishes.keep}")
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
 def _save(found: Any, path: Path, shown: str) -> None:

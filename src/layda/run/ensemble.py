@@ -86,7 +86,10 @@ def ensemble(
         rest.
 
     Raises:
-        SettingError: shapes that do not go together, settings out of range, an unknown name in ``keep``.
+        SettingError: shapes that do not go together, settings out of range, an unknown name in ``keep``; a device that
+            is not there.
+        MissingExtraError: xarray, or for a GPU cuda-core, is not installed.
+        ComputationError: the GPU failed.
 
     >>> import layda
     >>> found = layda.ensemble("x^4 - 2x^2 + x/4", "heavy-ball", [-2.0, 2.0], learning_rate=0.005, momentum=0.5)
@@ -98,8 +101,7 @@ def ensemble(
     except ImportError:
         raise MissingExtraError("xarray", "sweep", "ensemble()") from None
     target, way = to_objective(objective), to_rule(rule)
-    given = {**(settings or {}), **numbers}
-    way, given = with_decay(way, given, decay)
+    way, given = with_decay(way, given_settings(settings, numbers), decay)
     places, values, shape = _broadcast(target, way, starts, given)
     engine_options = {
         "steps": steps, "tolerance": tolerance, "check_every": check_every, "keep": keep, "radius": radius,
@@ -120,10 +122,11 @@ def prepared(objective: Objective, options: Mapping[str, Any]) -> dict[str, Any]
     found["steps"] = whole_number("steps", found["steps"], 0, 2**31 - 1)
     found["check_every"] = whole_number("check_every", found["check_every"], 2, 10**9)
     tolerance = found["tolerance"]
-    if isinstance(tolerance, bool) or not isinstance(tolerance, int | float) or not 0.0 <= tolerance < 1.0:
+    known = isinstance(tolerance, int | float | np.number) and not isinstance(tolerance, bool)
+    if not known or not 0.0 <= float(tolerance) < 1.0:
         raise SettingError(f"tolerance is {tolerance!r}; allowed is a number from 0 (never stop early) up to 1")
     found["tolerance"] = float(tolerance)
-    keep = tuple(KEPT) if found["keep"] is None else tuple(found["keep"])
+    keep = _kept(found["keep"])
     for name in keep:
         if name not in KEPT:
             raise SettingError(f"keep names {name!r}; allowed are {', '.join(KEPT)} ({nearest(name, KEPT)})")
@@ -135,10 +138,34 @@ def prepared(objective: Objective, options: Mapping[str, Any]) -> dict[str, Any]
     radius = found["radius"]
     if radius is None:
         radius = 1e-3 * max(high - low for low, high in objective.box)
-    if not 0.0 < float(radius) < np.inf:
+    if isinstance(radius, bool) or not isinstance(radius, int | float | np.number) or not 0.0 < float(radius) < np.inf:
         raise SettingError(f"radius is {radius!r}; allowed is a finite number above 0")
     found["radius"] = float(radius)
     return found
+
+
+def _kept(names: Any) -> tuple[Any, ...]:
+    """The names in ``keep``; one may stand alone."""
+    if names is None or isinstance(names, str):
+        return tuple(KEPT) if names is None else (names,)
+    try:
+        return tuple(names)
+    except TypeError:
+        raise SettingError(f"keep is {names!r}; allowed are names among {', '.join(KEPT)}") from None
+
+
+def given_settings(settings: Any, numbers: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings from both ways of giving them.
+
+    Raises:
+        SettingError: no mapping from names, or one is given in both ways.
+    """
+    if settings is not None and not (isinstance(settings, Mapping) and all(isinstance(name, str) for name in settings)):
+        raise SettingError(f"settings is {settings!r}; allowed is a mapping from names to numbers or arrays")
+    twice = sorted((settings or {}).keys() & numbers.keys())
+    if twice:
+        raise SettingError(f"{', '.join(twice)} is given twice: in settings and by name; leave one out")
+    return {**(settings or {}), **numbers}
 
 
 def run_balls(
@@ -183,7 +210,9 @@ def checked_device(objective: Objective, device: str) -> None:
         SettingError: an unknown device, or a GPU for an objective that is not traced.
     """
     if device not in ("cpu", "cuda"):
-        raise SettingError(f"device is {device!r}; allowed are 'cpu' and 'cuda' ({nearest(device, ('cpu', 'cuda'))})")
+        raise SettingError(
+            f"device is {device!r}; allowed are 'cpu' and 'cuda' ({nearest(str(device), ('cpu', 'cuda'))})"
+        )
     if device == "cuda" and not isinstance(objective, TracedObjective):
         raise SettingError(
             f"device is 'cuda', but {objective.name} is no traced function (a table, or a black box); use device='cpu'"
@@ -197,6 +226,8 @@ def with_decay(rule: Rule, given: dict[str, Any], decay: Any) -> tuple[Rule, dic
     rate = rule.learning_rate  # type: ignore[attr-defined]
     if not isinstance(rate, float):
         raise SettingError(f"decay is given, but the learning rate of {rule} is a schedule already; give one of both")
+    if "learning_rate.decay" in given:
+        raise SettingError("the decay is given twice: as decay and as learning_rate.decay; leave one out")
     changed = replace(rule, learning_rate=ExponentialDecay(rate, 0.5))  # type: ignore[call-arg]
     moved = {("learning_rate.initial" if name == "learning_rate" else name): value for name, value in given.items()}
     return changed, moved | {"learning_rate.decay": decay}

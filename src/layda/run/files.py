@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from layda.errors import FileError, LaydaError
+from layda.errors import FileError, LaydaError, SettingError
 from layda.run.race import Race
 from layda.run.records import from_record, objective_from_record, objective_record, to_record
 from layda.run.result import Trajectory
@@ -103,6 +103,7 @@ def save(result: Trajectory | Race, path: str | os.PathLike[str]) -> None:
         path: the file, usually ``something.layda``; an old file of that name is replaced in one moment.
 
     Raises:
+        SettingError: it is something else, such as a map.
         FileError: the folder does not exist or cannot be written to.
 
     >>> import layda, tempfile, pathlib
@@ -112,6 +113,12 @@ def save(result: Trajectory | Race, path: str | os.PathLike[str]) -> None:
     ...     layda.load(pathlib.Path(folder) / "run.layda").verdict.kind == run.verdict.kind
     True
     """
+    given: Any = result  # whatever the annotation says
+    if not isinstance(given, Trajectory | Race):
+        raise SettingError(
+            f"save() takes a trajectory or a race, and got {type(given).__name__}; a map or an ensemble is an "
+            "xarray.Dataset, which writes itself: dataset.to_netcdf(path, engine='h5netcdf')"
+        )
     runs = [result] if isinstance(result, Trajectory) else list(result.runs)
     arrays: dict[str, bytes] = {}
     records = []

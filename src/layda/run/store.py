@@ -13,7 +13,8 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from layda.errors import FileError, MissingExtraError
 from layda.run.files import current_umask, whole_file
 from layda.run.grid import Grid
 
-__all__ = ["FILLS", "Store", "open_dataset"]
+__all__ = ["FILLS", "Store", "open_dataset", "stored_per_tile"]
 
 _SPEC = "layda_sweep"
 _MARKERS = "tiles"
@@ -54,9 +55,8 @@ class Store:
         path: the folder.
         grid: what it covers.
         keep: the variables.
-        dimension: of the objective.
+        coordinates: the names of the objective's.
         spec: plain data: what the store is a function of.
-        attributes: of the dataset. described: of each variable.
     """
 
     def __init__(
@@ -73,13 +73,29 @@ class Store:
     def create(self, attributes: Mapping[str, Any], described: Mapping[str, Mapping[str, Any]]) -> None:
         """Make the empty store whole in one moment; one that another process has made meanwhile is as good.
 
+        Args:
+            attributes: of the dataset.
+            described: of each variable.
+
         Raises:
             FileError: the folder above does not exist, or there is no room.
         """
-        zarr = _zarr()
         parent = self.path.resolve().parent
         if not parent.is_dir():
             raise FileError(f"the folder {parent} does not exist; make it first or name another one")
+        with self._skeleton(parent, attributes, described) as draft:
+            try:
+                os.rename(draft, self.path)
+            except OSError:
+                if not self.exists():
+                    raise
+
+    @contextmanager
+    def _skeleton(
+        self, parent: Path, attributes: Mapping[str, Any], described: Mapping[str, Mapping[str, Any]]
+    ) -> Iterator[Path]:
+        """A store without tiles, in a folder of its own that is gone afterwards."""
+        zarr = _zarr()
         draft = Path(tempfile.mkdtemp(prefix=f".{self.path.name}-", dir=parent))
         try:
             draft.chmod(0o777 & ~current_umask())  # mkdtemp is private to its owner; a store is an ordinary folder
@@ -106,11 +122,7 @@ class Store:
                 )
                 array.attrs.update(described[name])
             group.create_group(_MARKERS)  # so that readers of Zarr know the folder
-            try:
-                os.rename(draft, self.path)
-            except OSError:
-                if not self.exists():
-                    raise
+            yield draft
         except OSError as error:
             raise _explained(error, self.path) from error
         finally:
@@ -128,13 +140,36 @@ class Store:
         """
         try:
             stored = json.loads((self.path / "zarr.json").read_text(encoding="utf-8"))["attributes"][_SPEC]
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             raise FileError(f"{self.path} exists and is no sweep of layda's; name another folder") from None
         found = difference(stored, self.spec)
         if found:
             raise FileError(
                 f"{self.path} holds another sweep: {found}; name another folder, or ask for what is stored there"
             )
+
+    def mend(self, attributes: Mapping[str, Any], described: Mapping[str, Mapping[str, Any]]) -> None:
+        """What is there beside the tiles must be what :meth:`create` writes; the values of damaged axes are put back.
+
+        Args:
+            attributes: of the dataset.
+            described: of each variable.
+
+        Raises:
+            FileError: what describes the arrays was changed; how their chunks are to be read is then unknown.
+        """
+        with tempfile.TemporaryDirectory() as room, self._skeleton(Path(room), attributes, described) as fresh:
+            for file in sorted(path for path in fresh.rglob("*") if path.is_file()):
+                own = self.path / file.relative_to(fresh)
+                if file.name == "zarr.json" and _data_of(own) != _data_of(file):
+                    raise FileError(
+                        f"{own} is not what this sweep has written there: it was changed, or made by another version "
+                        "of zarr. Name another folder, or remove this one"
+                    )
+                if file.name != "zarr.json" and (not own.is_file() or own.read_bytes() != file.read_bytes()):
+                    own.parent.mkdir(parents=True, exist_ok=True)
+                    with whole_file(own) as draft:
+                        draft.write_bytes(file.read_bytes())
 
     def marker(self, tile: int) -> Path:
         """The file that says that the tile is finished."""
@@ -144,7 +179,7 @@ class Store:
         """Whether the tile is there, every byte of it."""
         try:
             known = json.loads(self.marker(tile).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return False
         return bool(known == self._checksums(tile))
 
@@ -194,6 +229,14 @@ class Store:
         return found
 
 
+def _data_of(path: Path) -> Any:
+    """What a JSON file holds; ``None`` where it cannot be read."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
+
+
 def _explained(error: OSError, path: Path) -> FileError:
     if error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)):
         return FileError(
@@ -202,7 +245,8 @@ def _explained(error: OSError, path: Path) -> FileError:
         )
     if isinstance(error, FileError):
         return error
-    return FileError(f"{path} cannot be written: {error.strerror or error}; what is finished there is safe")
+    place = f" ({error.filename})" if error.filename else ""
+    return FileError(f"{path} cannot be written: {error.strerror or error}{place}; what is finished there is safe")
 
 
 def difference(stored: Any, asked: Any, where: str = "") -> str:
@@ -222,12 +266,21 @@ def difference(stored: Any, asked: Any, where: str = "") -> str:
         return ""
     if stored == asked and type(stored) is type(asked):
         return ""
-    return f"{where} is {_short(stored)} there and {_short(asked)} here"
+    return f"{where or 'its description'} is {_short(stored)} there and {_short(asked)} here"
 
 
 def _short(value: Any) -> str:
     text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= 80 else text[:77] + "…"
+
+
+def stored_per_tile(path: str | os.PathLike[str]) -> int | None:
+    """How many balls a tile of the store holds at most; ``None`` where there is no store."""
+    data = _data_of(Path(path) / "zarr.json")
+    try:
+        return int(data["attributes"][_SPEC]["per_tile"])
+    except (KeyError, TypeError, ValueError):
+        return None
 
 
 def open_dataset(path: str | os.PathLike[str]) -> Any:

@@ -19,9 +19,9 @@ from layda.objective import Objective, TracedObjective
 from layda.rule import Rule, Stepper
 from layda.run.descend import whole_number
 from layda.run.engine import Engine
-from layda.run.ensemble import attributes, checked_device, described, prepared, run_balls
+from layda.run.ensemble import attributes, checked_device, described, given_settings, prepared, run_balls
 from layda.run.grid import Grid, make_grid
-from layda.run.store import FILLS, Store, open_dataset
+from layda.run.store import FILLS, Store, open_dataset, stored_per_tile
 from layda.specs import to_objective, to_rule
 
 if TYPE_CHECKING:
@@ -154,19 +154,22 @@ def sweep(
     raw = {"steps": steps, "tolerance": tolerance, "check_every": check_every, "keep": keep, "radius": radius,
            "fast": bool(fast), "dtype": dtype}  # fmt: skip
     options = prepared(target, raw)
-    given = {**(settings or {}), **numbers}
+    given = given_settings(settings, numbers)
+    part = _part(tile)
     each = None if per_tile is None else whole_number("per_tile", per_tile, 1, 2**31)
+    if each is None and out is not None and (resume or part is not None):
+        each = stored_per_tile(out)
     sizes = {} if out is not None and each is None else {"per_tile": each or _SMALL}
     way, grid = make_grid(target, way, start, given, decay, **sizes)
     checked_device(target, device)
     job = Job(target, way, grid, options, device)
     if out is None:
-        if tile is not None or client is not None or resume:
+        if part is not None or client is not None or resume:
             raise SettingError("tile, client and resume need a store; say where with out='something.zarr'")
         return _in_memory(job, threads, progress)
-    plan = prepare_store(job, out, resume=resume or tile is not None)
-    missing = [number for number in chosen_tiles(grid.tiles, tile) if not plan.store.done(number)]
-    if progress is not None and tile is None:
+    plan = prepare_store(job, out, resume=resume or part is not None)
+    missing = [number for number in chosen_tiles(grid.tiles, part) if not plan.store.done(number)]
+    if progress is not None and part is None:
         progress(sum(_count(grid, number) for number in set(range(grid.tiles)) - set(missing)))
     if client is None:
         for number in missing:
@@ -177,18 +180,29 @@ def sweep(
     return found
 
 
+def _part(tile: Any) -> tuple[int, int] | None:
+    """(I, N), checked.
+
+    Raises:
+        SettingError: something else, or I is not from 1 to N.
+    """
+    if tile is None:
+        return None
+    try:
+        index, jobs = tile
+    except (TypeError, ValueError):
+        raise SettingError(f"tile is {tile!r}; allowed is a pair (I, N) with I from 1 to N") from None
+    jobs = whole_number("the number of jobs in tile", jobs, 1, 2**31)
+    return whole_number("the job's number in tile", index, 1, jobs), jobs
+
+
 def chosen_tiles(count: int, tile: tuple[int, int] | None) -> range:
     """The tiles of job I of N; all without.
 
     >>> list(chosen_tiles(7, (2, 3)))
     [1, 4]
     """
-    if tile is None:
-        return range(count)
-    index, jobs = tile
-    if not (1 <= index <= jobs):
-        raise SettingError(f"tile is {index}/{jobs}; allowed is I/N with I from 1 to N")
-    return range(index - 1, count, jobs)
+    return range(count) if tile is None else range(tile[0] - 1, count, tile[1])
 
 
 def prepare_store(job: Job, out: str | os.PathLike[str], resume: bool) -> Plan:
@@ -205,19 +219,21 @@ def prepare_store(job: Job, out: str | os.PathLike[str], resume: bool) -> Plan:
         "start": list(grid.start),
         "numbers": dict(sorted(grid.numbers.items())),
         "axes": [axis.described() for axis in grid.axes],
-        "tile": list(grid.tile_shape),
+        "per_tile": grid.per_tile,
         "options": {name: list(value) if isinstance(value, tuple) else value for name, value in options.items()},
         "layda": __version__,
     }
     store = Store(out, grid, options["keep"], job.objective.coordinates, spec)
+    told = _attributes(job), {name: described(name) for name in options["keep"]}
     if store.exists():
         store.check()
         if not resume:
             raise FileError(f"{store.path} is there already; go on with it by resume=True (--resume), or name another")
+        store.mend(*told)
     elif store.path.exists():
         raise FileError(f"{store.path} exists and is no sweep of layda's; name another folder")
     else:
-        store.create(_attributes(job), {name: described(name) for name in options["keep"]})
+        store.create(*told)
     return Plan(job, store)
 
 
