@@ -9,27 +9,38 @@ import ctypes
 import hashlib
 import shutil
 import subprocess
+from contextlib import nullcontext
+from dataclasses import dataclass
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from layda.backends import cuda
 from layda.backends.cuda_source import kernel_source
-from layda.errors import SettingError
-from layda.objectives import black_box
-from layda.rule import Stepper
+from layda.errors import ComputationError, SettingError
+from layda.objectives import black_box, formula
+from layda.rule import Hyperparameter, Rule, Slot, Stepper
 from layda.run.engine import Engine
 from layda.run.ensemble import ensemble
 from layda.run.lane_programs import QUARTER_STARTS
 from layda.run.sweep import sweep
+from layda.settings import hyperparameter
 from tests.cases import RULES, SMALL_CLASSICS, classic
 
 pytest.importorskip("xarray")
 _ARCHITECTURES = ("sm_80", "sm_90")
 
-needs_nvrtc = pytest.mark.skipif(
-    pytest.importorskip("importlib.util").find_spec("cuda") is None, reason="the extra [gpu] is not installed"
-)
+
+def _has_core() -> bool:
+    try:
+        import cuda.core  # noqa: F401 - cuda alone may be cuda-bindings
+    except ImportError:
+        return False
+    return True
+
+
+needs_nvrtc = pytest.mark.skipif(not _has_core(), reason="the extra [gpu] is not installed")
 needs_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="no g++ to run the kernel's text with")
 
 
@@ -79,31 +90,41 @@ def built(tmp_path_factory):
 def on_processor(built, monkeypatch):
     """``device="cuda"`` runs the kernel's text here."""
 
-    def run_block(plan, columns, scalars, count, *, steps, tolerance, split=None, starts=None):
-        begin = steps if split is None or plan.watch is None else split
-        watched = plan.watch.names if plan.watch and begin < steps else ()
-        given = np.empty((len(plan.loop.state) + len(plan.varying), count), plan.dtype)
-        for row, name in enumerate((*plan.loop.state, *plan.varying)):
-            given[row] = columns[name]
-        uniform = np.array([scalars[name] for name in plan.uniform] or [0.0], plan.dtype)
-        ends = np.empty((len(plan.loop.state), count), plan.dtype)
-        codes, last = np.empty(count, np.int32), np.empty(count, np.int32)
-        notes, queue = np.empty((4, len(watched), count), plan.dtype), np.zeros(1, np.uint64)
-        real = ctypes.c_double if plan.dtype == "float64" else ctypes.c_float
-        whole, at = ctypes.c_longlong, lambda array: ctypes.c_void_p(array.ctypes.data)
-        built(kernel_source(plan, starts or {}))(
-            at(given), at(uniform), whole(count), whole(steps), whole(begin), real(tolerance), at(ends), at(codes),
-            at(last), at(notes), at(queue),
-        )  # fmt: skip
-        return cuda.block_end(plan, ends, codes, last, notes, begin)
+    def at(array):
+        return ctypes.c_void_p(array.ctypes.data)
 
-    monkeypatch.setattr(cuda, "run_block", run_block)
+    def number(value):
+        return np.ctypeslib.as_ctypes_type(value.dtype)(value.item())
+
+    def launch(plan, packed, starts):
+        read, written = (at(packed.columns), at(packed.scalars)), [at(array) for array in packed.written]
+        queue = np.zeros(1, np.uint64)
+        arguments = packed.arguments(read, written, at(queue))
+        built(kernel_source(plan, starts))(
+            *(number(value) if isinstance(value, np.generic) else value for value in arguments)
+        )
+
+    monkeypatch.setattr(cuda, "launch", launch)
+    monkeypatch.setattr(cuda, "require", lambda: None)
 
 
 def _same(objective, rule, starts, **options):
     wanted = ensemble(objective, rule, starts, **options)
     found = ensemble(objective, rule, starts, device="cuda", **options)
     assert wanted.identical(found), f"{objective.name} {rule} {options}"
+
+
+def _plan(objective, rule, **options):
+    stepper = Stepper(rule)
+    varying = ("learning_rate",) if "learning_rate" in stepper.numbers else ()
+    settings = {"steps": 1000, "tolerance": 1e-6, "check_every": 10, "keep": ("verdict",), "radius": 1e-3, **options}
+    target = classic(objective) if isinstance(objective, str) else objective
+    engine = Engine(target, stepper, varying, **settings)
+    return engine._plan(8.0, tuple(sorted((number, (value, value)) for number, value in stepper.numbers.items())))
+
+
+def _source(objective, rule, **options):
+    return kernel_source(_plan(objective, rule, **options), QUARTER_STARTS)
 
 
 def _case(index):
@@ -141,16 +162,106 @@ def test_a_sweep_writes_the_same_numbers(on_processor):
     assert wanted.identical(sweep("himmelblau", "heavy-ball", device="cuda", **grid))
 
 
+@dataclass(frozen=True)
+class _Greek(Rule):
+    """v ← βv + αg;  x ← x − γv"""
+
+    learning_rate: Hyperparameter = hyperparameter(0.01, 0.0)
+    β: Hyperparameter = hyperparameter(0.9, 0.0, 1.0)
+    γ: Hyperparameter = hyperparameter(0.5, 0.0, 1.0)
+
+    @property
+    def slots(self):
+        return (Slot("velocity"),)
+
+    def step(self, position, gradient, state, ahead):
+        velocity = self.β * state[0] + self.learning_rate * gradient
+        return position - self.γ * velocity, (velocity,)
+
+
+@needs_compiler
+def test_settings_named_in_greek_are_told_apart(on_processor):
+    _same(classic("himmelblau"), _Greek(), np.random.default_rng(5).uniform(-4, 4, (20, 2)), steps=60)
+
+
+@needs_compiler
+def test_a_constant_beyond_single_precision_is_infinite_there(on_processor):
+    for text in ("x^2 + 1e300", "min(x^2, 1e300)"):
+        _same(formula(text), "heavy-ball", [[1.0], [-1.0]], dtype="float32", steps=40)
+
+
+def test_constants_of_single_precision_are_printed_as_they_are_rounded():
+    source = _source(formula("x^2 + 1e300 + 0.1 x + 3.4028235e38"), RULES[0], dtype="float32")
+    assert "(float)INFINITE" in source
+    assert "0x1.99999a0000000p-4f" in source
+    assert "0x1.fffffe0000000p+127f" in source
+
+
+# --- the way to the GPU -----------------------------------------------------------------------------------------------
+
+
+class _PretendedMemory:
+    """Writes down what is asked of it."""
+
+    def __init__(self, told):
+        self.told = told
+
+    def room(self, size):
+        self.told.append("room")
+        return 0
+
+    def sent(self, array):
+        self.told.append("sent")
+        return 0
+
+    def settle(self):
+        self.told.append("settle")
+
+    def fetch(self, place, array):
+        self.told.append("fetch")
+        return array
+
+
+def _pretended(monkeypatch, launch):
+    """A GPU of which nothing is true but the order in which it is asked; what it is asked."""
+    told = []
+    core = SimpleNamespace(LaunchConfig=dict, launch=lambda *arguments: told.append("launch") or launch())
+    device = SimpleNamespace(set_current=lambda: None, properties=SimpleNamespace(multiprocessor_count=1))
+    stream = SimpleNamespace(sync=lambda: told.append("sync"))
+    monkeypatch.setattr(cuda, "_core", lambda: core)
+    monkeypatch.setattr(cuda, "_device", lambda: (device, stream))
+    monkeypatch.setattr(cuda, "_kernel", lambda plan, starts: None)
+    monkeypatch.setattr(cuda, "_memory", lambda: nullcontext(_PretendedMemory(told)))
+    return told
+
+
+def _launched():
+    plan = _plan("sphere", RULES[0])
+    columns = dict.fromkeys((*plan.loop.state, *plan.varying), 0.0)
+    packed = cuda.pack(plan, columns, dict.fromkeys(plan.uniform, 0.0), 5, steps=4, tolerance=0.0, split=None)
+    cuda.launch(plan, packed, {})
+
+
+def test_the_kernel_starts_when_its_numbers_are_there(monkeypatch):
+    told = _pretended(monkeypatch, lambda: None)
+    _launched()
+    assert told.index("settle") > max(index for index, word in enumerate(told) if word == "sent")
+    assert told[told.index("settle") :][:3] == ["settle", "launch", "sync"]
+    assert set(told[told.index("sync") + 1 :]) == {"fetch"}
+
+
+def test_a_gpu_that_fails_is_an_error_of_ours(monkeypatch):
+    def fail():
+        raise OSError("CUDA_ERROR_LAUNCH_TIMEOUT:\nthe kernel took too long")
+
+    _pretended(monkeypatch, fail)
+    words = r"running 5 balls on the GPU failed: CUDA_ERROR_LAUNCH_TIMEOUT: the kernel took too long; try fewer balls"
+    with pytest.raises(ComputationError, match=words) as told:
+        _launched()
+    assert isinstance(told.value.__cause__, OSError)
+
+
 # --- NVRTC ------------------------------------------------------------------------------------------------------------
-
-
-def _source(name, rule, **options):
-    stepper = Stepper(rule)
-    varying = ("learning_rate",) if "learning_rate" in stepper.numbers else ()
-    settings = {"steps": 1000, "tolerance": 1e-6, "check_every": 10, "keep": ("verdict",), "radius": 1e-3, **options}
-    engine = Engine(classic(name), stepper, varying, **settings)
-    ranges = tuple(sorted((number, (value, value)) for number, value in stepper.numbers.items()))
-    return kernel_source(engine._plan(8.0, ranges), QUARTER_STARTS)
 
 
 @needs_nvrtc
@@ -176,16 +287,37 @@ def test_fused_and_single_precision_compile_too():
             assert (found.stack, found.spilled) == (0, 0)
 
 
+def _refuse(*arguments):
+    raise AssertionError("compiled again")
+
+
 @needs_nvrtc
-def test_a_kernel_is_kept_and_a_damaged_one_compiled_again(neutral_environment):
+def test_a_kernel_is_kept_and_a_damaged_one_compiled_again(neutral_environment, monkeypatch):
     source = _source("sphere", RULES[0])
     first = cuda.compiled(source, "sm_80")
     (path,) = neutral_environment.glob("*.cubin")
     kept = path.read_bytes()
-    assert cuda.compiled(source, "sm_80") == first
-    path.write_bytes(kept[:-1] + bytes([kept[-1] ^ 1]))
-    assert cuda.compiled(source, "sm_80").registers == first.registers
-    assert path.read_bytes()[:4] != b"\x7fELF"
+    with monkeypatch.context() as patched:
+        patched.setattr("cuda.core.Program", _refuse)
+        assert cuda.compiled(source, "sm_80") == first
+        damaged = kept[:-1] + bytes([kept[-1] ^ 1])
+        path.write_bytes(damaged)
+        with pytest.raises(ComputationError, match="compiled again"):
+            cuda.compiled(source, "sm_80")
+    assert path.read_bytes() == damaged
+    again = cuda.compiled(source, "sm_80")
+    assert (again.registers, again.stack, again.spilled) == (first.registers, first.stack, first.spilled)
+    assert path.read_bytes() != damaged
+    with monkeypatch.context() as patched:
+        patched.setattr("cuda.core.Program", _refuse)
+        assert cuda.compiled(source, "sm_80") == again
+
+
+@needs_nvrtc
+@pytest.mark.parametrize(("source", "architecture"), [("no C++", "sm_80"), ("__device__ int x;", "sm_10")])
+def test_what_nvrtc_refuses_is_an_error_of_ours(source, architecture):
+    with pytest.raises(ComputationError, match=f"kernel for {architecture} failed: .*NVRTC_ERROR.*device='cpu'"):
+        cuda.compiled(source, architecture)
 
 
 def test_without_a_gpu_the_error_says_what_to_do(monkeypatch):
@@ -214,3 +346,11 @@ def test_a_gpu_gives_the_bits_of_the_processor(runs):
 def test_many_balls_on_a_gpu():
     starts = np.random.default_rng(4).uniform(-5, 5, (1_000_000, 2))
     _same(classic("himmelblau"), "heavy-ball", starts, learning_rate=np.geomspace(1e-4, 0.05, 1_000_000))
+
+
+@pytest.mark.skipif(_has_gpu(), reason="there is a GPU")
+@needs_nvrtc
+def test_without_a_gpu_no_store_is_made(tmp_path):
+    with pytest.raises(SettingError, match="use device='cpu'"):
+        sweep("sphere", start={"x": [1.0, 2.0]}, out=tmp_path / "map.zarr", device="cuda")
+    assert list(tmp_path.iterdir()) == []

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import struct
 import subprocess
 import sys
 
@@ -11,9 +13,17 @@ import pytest
 
 from layda import functions
 from layda.backends import cache, native
+from layda.backends.choice import run_loop
 from layda.backends.mapped import _function, evaluate
+from layda.backends.vector import Writer
+from layda.measures import VERDICTS
 from layda.program import arithmetic, bit, contracted, operation, operations, scale, trace, where
 from layda.program.arithmetic import arithmetic as kind
+from layda.rule import Stepper
+from layda.rules import HeavyBall
+from layda.run.ensemble import ensemble
+from layda.run.loops import build_loop, contracted_loop, initial_state, layout
+from tests.cases import BACKENDS, classic
 
 _POINTS = np.concatenate(
     [
@@ -128,6 +138,40 @@ def test_fused_multiply_adds_round_once():
         wanted = [fused.evaluate(row, floats)["value"] for row in rows]
         found = _compiled(fused, {"a": a, "b": b, "c": c}, 300)[0]
         assert np.array_equal(found, wanted)
+
+
+def test_every_backend_runs_fused_loops():
+    objective, stepper = classic("himmelblau"), Stepper(HeavyBall(0.003))
+    loop = contracted_loop(build_loop(objective, stepper))
+    assert any(node.op == "fma" for node in loop.advance.nodes)
+    state = initial_state(layout(2, stepper), stepper, (1.7, -2.9))
+    ends = [run_loop(loop, state, stepper.numbers, backend=backend, last=300) for backend in BACKENDS]
+    for end in ends[1:]:
+        assert np.array_equal(ends[0].records, end.records)
+
+
+_SINGLES = (0.1, -0.1, 1e300, -1e300, 3.4028235e38, 3.40282357e38, 1e-46, -1e-46, 1e-40, 2.0, 0.0, -0.0, np.inf, np.nan)
+
+
+def test_constants_are_rounded_to_single_precision():
+    for value in _SINGLES:
+        word = re.fullmatch("<float 0x([0-9A-F]{16})>", Writer(1, "float32").number(value))[1]
+        with np.errstate(over="ignore"):
+            wanted = np.float32(value)
+        assert np.array_equal(np.float64(wanted), struct.unpack(">d", bytes.fromhex(word))[0], equal_nan=True)
+        assert np.signbit(wanted) == np.signbit(struct.unpack(">d", bytes.fromhex(word))[0])
+
+
+def test_a_constant_beyond_single_precision_is_infinite_there():
+    pytest.importorskip("xarray")
+    options = {"steps": 200, "dtype": "float32"}
+    lost = ensemble("x^2 + 1e300", "heavy-ball", [[1.0], [-0.5]], **options)
+    assert lost.steps.values.tolist() == [0, 0]  # f is infinite before the first step
+    assert all(VERDICTS[verdict] in ("undefined", "diverged", "unfinished") for verdict in lost.verdict.values)
+    found = ensemble("min(x^2, 1e300)", "heavy-ball", [[1.0], [-0.5]], **options)
+    wanted = ensemble("x^2", "heavy-ball", [[1.0], [-0.5]], **options)
+    assert np.array_equal(found.position.values, wanted.position.values)
+    assert np.array_equal(found.verdict.values, wanted.verdict.values)
 
 
 def test_a_damaged_kernel_is_compiled_again(neutral_environment):

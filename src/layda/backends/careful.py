@@ -16,7 +16,7 @@ __all__ = ["write_careful"]
 
 
 def write_careful(plan: LanePlan, name: str, watch: Watch | None) -> Writer:
-    """One vector of lanes from t0 up to t1, asking at every step; with a watch, t1 itself is looked at, too."""
+    """One vector of lanes from t0 up to t1, asking at every step; with a watch, at t = last without a step."""
     w = Writer(vector_width(plan.dtype), plan.dtype)
     lanes, loop = Columns(plan, w), plan.loop
     last = ", i64 %last, i64 %since" if watch else ""

@@ -8,25 +8,20 @@ the same bits.
 from __future__ import annotations
 
 import re
-import struct
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
+from layda.backends.vector import single
 from layda.program import Program, operation, trace
 from layda.program.loop import LOST, SETTLED, SPENT
 
 if TYPE_CHECKING:
     from layda.backends.lanes import LanePlan
 
-__all__ = ["ARGUMENTS", "THREADS", "kernel_source"]
+__all__ = ["THREADS", "kernel_source"]
 
 THREADS = 128
 """Threads in a block."""
-
-ARGUMENTS = (
-    "columns", "scalars", "count", "steps", "split", "tolerance", "ends", "codes", "last_steps", "notes", "queue",
-)  # fmt: skip
-"""Of the kernel ``roll``, in order: pointers, whole numbers (long long) and the tolerance."""
 
 _INFIX = {"add": "+", "sub": "-", "mul": "*", "div": "/", "lt": "<", "le": "<=", "eq": "==", "and": "&&", "or": "||"}
 _CALLS = {"abs": "fabs", "sqrt": "sqrt", "floor": "floor", "fma": "fma", "scale": "scale", "exponent": "exponent"}
@@ -59,12 +54,13 @@ class _Printer:
         self.functions: dict[str, list[str]] = {}
 
     def number(self, value: float, real: str) -> str:
+        """A constant."""
+        if real == "float":
+            value = single(value)
         if value != value:
             return f"({real})UNKNOWN"
         if value in (float("inf"), float("-inf")):
             return f"({'-' if value < 0 else ''}({real})INFINITE)"
-        if real == "float":
-            value = struct.unpack("<f", struct.pack("<f", value))[0]
         text = float(value).hex() + ("f" if real == "float" else "")
         return f"({text})" if text.startswith("-") else text
 
@@ -116,10 +112,13 @@ class _Printer:
 
 
 def kernel_source(plan: LanePlan, notes_from: Mapping[str, float]) -> str:
-    """The kernel ``roll``; its arguments are :data:`ARGUMENTS`.
+    """The kernel ``roll``.
 
-    ``columns`` holds the state and the varying numbers, one row each; ``ends`` receives the state's rows, ``notes``
-    those of the watch for each quarter of the steps after ``split``.
+    Its arguments, in order: columns, scalars (pointers), count, steps, split (long long), tolerance (a number of the
+    plan's kind), ends, codes, last_steps, notes, queue (pointers). ``columns`` holds the state and the varying numbers,
+    one row each, ``scalars`` the uniform ones; ``ends`` receives the state's rows, ``codes`` and ``last_steps`` (int)
+    how and when each ball ended, ``notes`` the watch's rows for each quarter of the steps after ``split``. ``queue``
+    (unsigned long long) is 0 at the begin.
 
     Args:
         plan: what is printed.
@@ -127,8 +126,7 @@ def kernel_source(plan: LanePlan, notes_from: Mapping[str, float]) -> str:
     """
     printer, loop, real = _Printer(plan.dtype), plan.loop, "double" if plan.dtype == "float64" else "float"
     watched = plan.watch.names if plan.watch else ()
-    names = {name: f"n_{re.sub(r'[^0-9A-Za-z]', '_', name)}" for name in (*plan.columns, *loop.observed, *plan.uniform)}
-    assert len(set(names.values())) == len(names), "names that differ by more than punctuation are told apart"
+    names = _identifiers((*plan.columns, *loop.observed, *plan.uniform))
     names |= {"t": "t", "tolerance": "tolerance", "since": "since"}
     given = (*loop.state, *plan.varying)
 
@@ -167,6 +165,11 @@ def kernel_source(plan: LanePlan, notes_from: Mapping[str, float]) -> str:
     ]  # fmt: skip
     functions = [line for lines in printer.functions.values() for line in lines]
     return "\n".join([_PRELUDE, *functions, "", *_signature(real), *(f"    {line}" for line in body), "}", ""])
+
+
+def _identifiers(names: Iterable[str]) -> dict[str, str]:
+    """A name of C++'s for each, numbered: β and γ, which it would write alike, are told apart."""
+    return {name: f"n{index}_{re.sub(r'[^0-9A-Za-z]', '_', name)}" for index, name in enumerate(names)}
 
 
 def _signature(real: str) -> list[str]:

@@ -19,8 +19,9 @@ from layda.backends.cache import cache_folder, keep_file, kept_file
 __all__ = ["load", "vector_width"]
 
 _LOCK = threading.Lock()
+# Machine code stays for the life of the process: where LLVM unloaded some while other threads loaded, calls crashed.
 _LOADED: dict[str, Any] = {}
-_NUMBERS = itertools.count()
+_NUMBERS = itertools.count()  # LLVM never takes the name of a library twice, not even of one that is unloaded
 _PIPELINE = "3"  # of the kept kernels: how text becomes code
 
 
@@ -122,5 +123,5 @@ def load(text: str, functions: dict[str, tuple[Any, ...]]) -> dict[str, Any]:
         tracker = _LOADED[key]
     found: dict[str, Any] = {name: ctypes.CFUNCTYPE(*types)(tracker[name]) for name, types in functions.items()}
     for function in found.values():
-        function.code = tracker  # the machine code lives as long as who can call it
+        function.code = tracker  # what can be called keeps its code, even if _LOADED is emptied
     return found

@@ -19,6 +19,20 @@ from layda.program.loop import Loop, LoopEnd, first_check
 __all__ = ["compiled", "run"]
 
 
+def _fused() -> Any:
+    """a·b + c, rounded once: the processor's instruction, or the C library's function where it has none."""
+    from numba.core import types
+    from numba.extending import intrinsic
+
+    def _fma(typing: Any, a: Any, b: Any, c: Any) -> Any:
+        def write(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            return builder.fma(*arguments)
+
+        return types.float64(types.float64, types.float64, types.float64), write
+
+    return intrinsic(_fma)
+
+
 @cache
 def _helpers() -> dict[str, Any]:
     import numba
@@ -51,6 +65,7 @@ def _helpers() -> dict[str, Any]:
         "_scale": _scale,
         "_bit": _bit,
         "_exponent": _exponent,
+        "_fma": _fused(),
         "_inf": math.inf,
         "_nan": math.nan,
     }

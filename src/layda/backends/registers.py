@@ -59,10 +59,10 @@ class Registers:
             for name in self.loaded:
                 lanes.put(self.w.vector, own[name], lanes.read(lanes.column(name, place)))
 
-    def store(self, index: int, mask: str, names: Sequence[str] | None = None) -> None:
+    def store(self, index: int, mask: str) -> None:
         """The variables of a vector into the columns, in the lanes of the mask."""
-        for name in self.variables[index] if names is None else names:
-            value = self.lanes.get(self.w.vector, self.variables[index][name])
+        for name, variable in self.variables[index].items():
+            value = self.lanes.get(self.w.vector, variable)
             self.lanes.write(value, self.lanes.column(name, self.where[index]), mask)
 
     def mask(self, index: int) -> str:
@@ -85,10 +85,10 @@ class Registers:
         values = {name: self.lanes.get(self.w.vector, variable) for name, variable in self.variables[index].items()}
         return self.uniform | self.fixed[index] | values | {"t": self.lanes.time(t)}
 
-    def run(self, program: Program, t: str, more: dict[str, str] | None = None) -> None:
+    def run(self, program: Program, t: str) -> None:
         """The outputs of a program become the variables of those names, in every vector."""
         for part in self.parts:
-            known = [self.known(index, t) | (more or {}) for index in part]
+            known = [self.known(index, t) for index in part]
             for index, values in zip(part, self.w.programs(program, known), strict=True):
                 for name, value in values.items():
                     self.lanes.put(self.w.vector, self.variables[index][name], value)

@@ -13,11 +13,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from layda.backends.order import slow_first
 from layda.program import Node, Program, operation, trace
 from layda.program.arms import shared_arms
 
-__all__ = ["Writer"]
+__all__ = ["Writer", "single"]
 
 _MAGIC = 6755399441055744.0  # 1.5·2^52: the last bits of x + it are the whole number x
 _INFIX = {"add": "fadd", "sub": "fsub", "mul": "fmul", "div": "fdiv"}
@@ -80,7 +82,7 @@ class Writer:
         """A constant for every lane."""
         kind = scalar or self.scalar
         if kind == "float":
-            value = struct.unpack("<f", struct.pack("<f", value))[0] if abs(value) < 3.4e38 else value
+            value = single(value)
         word = f"0x{struct.unpack('<Q', struct.pack('<d', value))[0]:016X}"
         return f"<{', '.join([f'{kind} {word}'] * self.width)}>"
 
@@ -254,6 +256,12 @@ class Writer:
         written = self.do(f"or {bits} {field}, {self.whole(0x4330000000000000)}")
         number = self.do(f"bitcast {bits} {written} to {wide}")
         return self.do(f"fsub {wide} {number}, {self.number(2.0**52 + 1023.0, 'double')}")
+
+
+def single(value: float) -> float:
+    """The float32 number next to a constant; infinity where it is beyond their range, as NumPy rounds."""
+    with np.errstate(all="ignore"):
+        return float(np.float32(value))
 
 
 def _is_named(node: Node) -> bool:

@@ -19,6 +19,7 @@ from layda.measures.window import window_length
 from layda.objective import TracedObjective
 from layda.program import contracted
 from layda.rule import Stepper
+from layda.run.descend import whole_number
 from layda.run.endings import Endings
 from layda.run.lane_programs import QUARTER_STARTS, only, window_watch
 from layda.run.loops import build_loop, contracted_loop, layout
@@ -29,13 +30,13 @@ Array = NDArray[Any]
 Ranges = tuple[tuple[str, tuple[float, float]], ...]
 _BLOCK_NUMBERS = 1 << 19  # numbers in a block's matrix
 _LARGEST_BLOCK, _SMALLEST_BLOCK = 1 << 16, 1 << 12  # balls
-_GPU_BLOCK = 1 << 19
+_GPU_NUMBERS, _LARGEST_GPU_BLOCK = 1 << 25, 1 << 19  # likewise on a GPU, whose memory has room for several such
 
 
 def threads_of(threads: int | None) -> int:
     """How many threads: those asked for, else one for each core that this process may use."""
     if threads is not None:
-        return max(1, threads)
+        return whole_number("threads", threads, 1, 1 << 16)
     try:
         return len(os.sched_getaffinity(0))
     except AttributeError:  # not on this system
@@ -176,7 +177,7 @@ class Engine:
     def _block_size(self, plan: LanePlan, count: int, workers: int) -> int:
         """How many balls at once; on several threads each has several blocks, if there are so many balls."""
         if self.device != "cpu":
-            return _GPU_BLOCK
+            return max(1, min(_LARGEST_GPU_BLOCK, _GPU_NUMBERS // len(plan.columns)))
         share = max(_SMALLEST_BLOCK, count // (4 * workers)) if workers > 1 else _LARGEST_BLOCK
         return max(plan.lanes_per_group, min(_LARGEST_BLOCK, share, _BLOCK_NUMBERS // len(plan.columns)))
 

@@ -167,6 +167,10 @@ def sweep(
         if part is not None or client is not None or resume:
             raise SettingError("tile, client and resume need a store; say where with out='something.zarr'")
         return _in_memory(job, threads, progress)
+    if device == "cuda" and client is None:  # asked before a store is made
+        from layda.backends import cuda
+
+        cuda.require()
     plan = prepare_store(job, out, resume=resume or part is not None)
     missing = [number for number in chosen_tiles(grid.tiles, part) if not plan.store.done(number)]
     if progress is not None and part is None:
