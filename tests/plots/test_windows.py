@@ -10,11 +10,12 @@ import layda
 from layda.errors import SettingError
 from layda.measures import VERDICTS
 from layda.plots.windows import draw_windows
-from layda.run.escape import Windows, escape_share
+from layda.run.escape import Windows, escape_share, escape_windows
+from layda.run.store import FILLS
 
 pytest.importorskip("xarray")
 
-_FOUND = Windows("momentum", ((0.7, 0.9), (0.93, 0.931)), 1e-6, 4000, 2.5e-4)
+_FOUND = Windows("momentum", ((0.7, 0.9), (0.93, 0.931)), 1e-6, 4000, 2.5e-4, low=0.2, high=0.95)
 
 
 @pytest.fixture(scope="module")
@@ -30,19 +31,30 @@ def _words(figure):
 def test_windows_that_were_searched_for():
     figure = layda.plot(_FOUND)
     words = _words(figure)
-    assert words[0] == "escapes: 20%"  # 0.201 of 0.99
-    assert "does not escape: 80%" in words
+    assert words[0] == "escapes: 27%"  # 0.201 of 0.75
+    assert "does not escape: 73%" in words
     assert "windows: 2" in words
     assert "smallest value that escapes: 0.7" in words
     assert "widest window: 0.7 to 0.9" in words
-    assert figure.axes[0].get_xlim() == (0.0, 0.99)
+    assert figure.axes[0].get_xlim() == (0.2, 0.95)
     spans = sorted(patch.get_x() for patch in figure.axes[0].patches)
     assert spans == pytest.approx([0.7, 0.93])
 
 
 def test_no_window_at_all():
-    words = _words(draw_windows(Windows("decay", (), 1e-6, 10, 0.1), span=(0.5, 1.0)))
+    words = _words(draw_windows(Windows("decay", (), 1e-6, 10, 0.1, low=0.5, high=1.0)))
     assert words == ["does not escape: 100%", "windows: 0"]
+
+
+def test_the_title_names_what_was_searched():
+    found = escape_windows(
+        "lecture", "heavy-ball:learning_rate=0.05", start=2.0, low=0.5, high=0.95, count=50, width=1e-3
+    )
+    figure = layda.plot(found)
+    assert figure.axes[0].get_title("left") == "lecture, heavy-ball(learning_rate=0.05, form=velocity), start = 2"
+    assert _words(figure)[0] == f"escapes: {100 * found.share:.0f}%"
+    assert figure.axes[0].get_xlim() == (0.5, 0.95)
+    assert layda.plot(_FOUND).axes[0].get_title("left") == ""
 
 
 @pytest.mark.parametrize("language", ["en", "vi"])
@@ -84,7 +96,7 @@ def test_shares_are_drawn_from_none_to_all(plane):
     [
         ({"along": "decay"}, "sides of many values"),
         ({"select": {"decay": 1.0}}, "the sides are"),
-        ({"span": (0.0, 1.0)}, "span is for windows"),
+        ({"select": {"learning_rate": 7.0}}, "this dataset holds from"),
     ],
 )
 def test_what_cannot_be_drawn_says_so(plane, arguments, words):
@@ -92,12 +104,28 @@ def test_what_cannot_be_drawn_says_so(plane, arguments, words):
         draw_windows(plane, **arguments)
 
 
-def test_windows_have_one_setting_and_a_span():
+def test_windows_have_one_setting():
     with pytest.raises(SettingError, match="these windows are of momentum"):
         draw_windows(_FOUND, along="learning_rate")
-    with pytest.raises(SettingError, match="must be below"):
-        draw_windows(_FOUND, span=(1.0, 0.0))
     with pytest.raises(SettingError, match="need verdicts"):
         draw_windows(layda.sweep("x^2", start=[1.0, 2.0], steps=5, keep=("steps",)))
     with pytest.raises(SettingError, match="no setting"):
         draw_windows(layda.ensemble("x^2", "heavy-ball", [1.0, 2.0], steps=5))
+
+
+@pytest.mark.parametrize("select", [{}, {"learning_rate": 0.3}])
+def test_what_is_not_there_yet_is_blank(plane, select):
+    part = plane.copy(deep=True)
+    part["verdict"][:, 10:30] = FILLS["verdict"][1]
+    figure = draw_windows(part, select=select)
+    assert _words(figure)[-1] == "not computed: 50% of all"
+    rolled = part if not select else part.sel(learning_rate=0.3, method="nearest")
+    codes = rolled.verdict.values.ravel()
+    share = float((codes[codes != 255] == VERDICTS.index("converged")).mean())
+    assert _words(figure)[0] == f"escapes: {100 * share:.0f}%"
+
+
+def test_shares_over_many_starts_are_not_titled_with_one():
+    found = layda.sweep("lecture", start=np.linspace(-2, 2, 5), learning_rate=[0.1, 0.2], momentum=[0.5, 0.9], steps=50)
+    title = layda.plot(escape_share(found, over="start_x")).axes[0].get_title("left")
+    assert title == "lecture, heavy-ball"

@@ -11,6 +11,8 @@ import pytest
 from layda.errors import MissingExtraError, SettingError
 from layda.measures import VERDICTS
 from layda.run.fractions import fractions, wilson
+from layda.run.store import FILLS
+from layda.run.sweep import open_sweep, sweep
 
 xr = pytest.importorskip("xarray")
 
@@ -56,7 +58,7 @@ def test_wilson_takes_arrays_and_knows_nothing_of_no_balls():
     assert [float(end) for end in wilson(0, 0)] == [0.0, 1.0]
 
 
-@pytest.mark.parametrize("confidence", [0, 1, -0.5, 95, float("nan")])
+@pytest.mark.parametrize("confidence", [0, 1, -0.5, 95, float("nan"), "0.95", None, True])
 def test_confidence_outside_its_range_is_refused(dataset, confidence):
     with pytest.raises(SettingError, match="between 0 and 1"):
         fractions(dataset, confidence=confidence)
@@ -110,6 +112,8 @@ def test_more_confidence_is_a_wider_interval(dataset):
         ("steps", None, "allowed are verdict and basin"),
         ("colour", None, "must hold it"),
         ("verdict", ["decay"], "sides"),
+        ("verdict", "decay", "over names 'decay'"),
+        ("verdict", ["momentum", "momentum"], "twice"),
     ],
 )
 def test_what_cannot_be_counted_says_so(dataset, by, over, words):
@@ -126,3 +130,37 @@ def test_without_xarray_the_error_names_the_extra(dataset, monkeypatch):
     monkeypatch.setitem(sys.modules, "xarray", None)
     with pytest.raises(MissingExtraError, match=r"layda\[sweep\]"):
         fractions(dataset)
+
+
+def test_one_side_may_be_named_alone(dataset):
+    assert fractions(dataset, over="momentum").identical(fractions(dataset, over=["momentum"]))
+
+
+@pytest.mark.parametrize("by", ["verdict", "basin"])
+def test_balls_that_are_not_there_yet_are_left_out(dataset, by):
+    whole = fractions(dataset.isel(start_x=slice(0, 3)), by, over=["start_x", "start_y"])
+    part = dataset.copy(deep=True)
+    part[by][3:] = FILLS[by][1]
+    part[by][:, :, 3] = FILLS[by][1]
+    missing = 12 * 9 * 4 - 3 * 9 * 3
+    with pytest.warns(UserWarning, match=f"{missing} of 432 balls are missing"):
+        table = fractions(part, by, over=["start_x", "start_y"])
+    assert table.attrs["missing"] == missing
+    assert table["total"].values.tolist() == [27, 27, 27, 0]
+    for name in ("count", "share", "low", "high"):
+        assert table[name].isel(momentum=slice(0, 3)).equals(whole[name].isel(momentum=slice(0, 3)))
+    assert np.isnan(table.share.isel(momentum=3)).all()
+    with pytest.warns(UserWarning, match="are missing"):
+        assert float(fractions(part, by).share.sum()) == pytest.approx(1.0)
+
+
+def test_an_unfinished_store_is_counted_by_what_it_holds(tmp_path):
+    pytest.importorskip("zarr")
+    axes = {"learning_rate": [0.01, 0.02, 0.3, 0.4], "momentum": [0.5, 0.9]}
+    sweep("lecture", start=2.0, **axes, steps=300, out=tmp_path / "part.zarr", per_tile=2, tile=(1, 4))
+    found = open_sweep(tmp_path / "part.zarr")
+    with pytest.warns(UserWarning, match="6 of 8 balls are missing") as told:
+        table = fractions(found)
+    assert told[0].filename == __file__
+    assert int(table["count"].sum()) == int(table["total"]) == 2
+    assert float(table.share.sum()) == 1.0

@@ -329,7 +329,7 @@ def _fixed(found: Any) -> str:
     """The rule with the settings that are the same for all balls."""
     import json
 
-    rule = str(found.attrs["rule"]).partition("(")[0]
+    rule = str(found.attrs["rule_name"])
     names = {"learning_rate.initial": "learning_rate", "learning_rate.decay": "decay"}
     settings = {names.get(path, path): value for path, value in json.loads(found.attrs["settings"]).items()}
     kept = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -11,6 +12,20 @@ from numpy.typing import NDArray
 
 from layda.errors import SettingError, nearest
 from layda.measures import VERDICTS
+from layda.plots.sides import (
+    cover,
+    edges,
+    is_logarithmic,
+    legend,
+    mesh,
+    missing,
+    missing_patch,
+    name_axis,
+    percent,
+    place,
+    selected,
+    title_of,
+)  # fmt: skip
 from layda.plots.style import RC
 from layda.words import Say, later, speaker
 
@@ -33,12 +48,6 @@ VERDICT_COLOURS = {
 _BASIN_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#7F7F7F")
 _NOWHERE = "#EDEDED"
 _WHATS = ("verdict", "basin", "steps", "value", "share")
-_SYMBOLS = {"learning_rate": "α", "momentum": "β", "decay": "δ"}
-_WORDS = {
-    "learning_rate": later("learning rate α"),
-    "momentum": later("momentum β"),
-    "decay": later("decay δ"),
-}
 _VERDICT_WORDS = {
     "converged": later("settled at a minimum, no better one is known"),
     "trapped": later("settled at a poor minimum"),
@@ -53,6 +62,39 @@ _VERDICT_WORDS = {
 _HATCHED = {"diverged": "////", "undefined": "xxxx"}
 
 
+@dataclass(frozen=True)
+class _Picture:
+    """What a drawer needs: where to draw, the cells and their borders, and what is known of them.
+
+    Attributes:
+        room: matplotlib's axes. borders: of the cells, across and up. layers: variable -> cells.
+        gone: the cells that an unfinished store does not hold yet. sides: their names, across and up.
+        about: the dataset's attributes. say: the speaker of the language.
+    """
+
+    room: Any
+    borders: tuple[Array, Array]
+    layers: Mapping[str, Array]
+    gone: Array
+    sides: tuple[str, str]
+    about: Mapping[str, Any]
+    say: Say
+
+    def share(self, mask: Array) -> str:
+        """How many of the cells that are there."""
+        return percent(float(np.sum(mask & ~self.gone)) / max(int(np.sum(~self.gone)), 1))
+
+    def missing(self) -> list[Any]:
+        """The legend's line for the cells that are not there."""
+        return [missing_patch(self.gone, self.say)] if self.gone.any() else []
+
+    @property
+    def minima(self) -> list[dict[str, Any]]:
+        """The known minima."""
+        found: list[dict[str, Any]] = json.loads(self.about.get("minima", "[]"))
+        return found
+
+
 def draw_map(
     dataset: xarray.Dataset,
     what: str = "verdict",
@@ -65,19 +107,21 @@ def draw_map(
 ) -> Figure:
     """Draw what became of the balls over two sides of a sweep.
 
+    Balls that an unfinished store does not hold yet are left blank; shares are of the others.
+
     Args:
         dataset: from :func:`layda.sweep`.
         what: "verdict"; "basin" (darker: more steps); "steps" until it settled; "value"; "share" of balls that escape,
             from :func:`layda.escape_share`.
         x: the side from left to right; by default the first of the last two that have more than one value.
         y: the side from bottom to top.
-        select: side -> value, for the other sides; the nearest one is taken.
+        select: side -> value, for the other sides; the nearest one is taken, and named in the title.
         language: of the words.
         ax: where to draw; a figure of its own by default.
         title: by default the objective, the rule and what was selected.
 
     Raises:
-        SettingError: the dataset has no such sides, or does not hold ``what``.
+        SettingError: the dataset has no such sides, or does not hold ``what``; a value outside what its side holds.
     """
     import matplotlib
     from matplotlib.figure import Figure
@@ -86,40 +130,32 @@ def draw_map(
         known = [name for name in _WHATS if name in dataset]
         raise SettingError(f"a map of {what!r}: this dataset holds {', '.join(known)} ({nearest(what, known)})")
     say = speaker(language)
-    part, selected = _selected(dataset, select or {})
+    part, chosen = selected(dataset, select or {})
     across, up = _sides(part, x, y)
     with matplotlib.rc_context(cast(Any, RC)):
         figure: Any = ax.figure if ax is not None else Figure(figsize=(8.6, 5.0), dpi=150)
         room: Any = ax if ax is not None else figure.add_subplot()
-        edges = _edges(part[across].values), _edges(part[up].values) if up else np.array([0.0, 1.0])
+        values = [part[name].values for name in (across, up) if name]
+        borders = edges(across, values[0]), edges(up, values[1]) if up else np.array([0.0, 1.0])
         order = (up, across) if up else (across,)
         layers = {
             str(name): np.atleast_2d(part[name].transpose(*order).values)
             for name in _WHATS
             if name in part and part[name].ndim == len(order)
         }
-        _DRAWERS[what](room, edges, layers, dataset, say, (across, up))
-        _dress(room, part, across, up, say)
-        room.set_title(title if title is not None else _title(dataset, selected), loc="left")
+        gone = missing(layers)
+        nothing = np.zeros(layers[what].shape, dtype=bool)
+        drawn = _Picture(room, borders, layers, nothing if gone is None else gone, (across, up), dataset.attrs, say)
+        _DRAWERS[what](drawn)
+        if gone is not None:
+            cover(room, borders, gone)
+        name_axis(room, across, is_logarithmic(values[0]), say)
+        if up:
+            name_axis(room, up, is_logarithmic(values[1]), say, upward=True)
+        else:
+            room.set_yticks([])
+        room.set_title(title if title is not None else title_of(dataset, chosen), loc="left")
     return figure  # type: ignore[no-any-return]
-
-
-def _selected(dataset: xarray.Dataset, select: Mapping[str, float]) -> tuple[Any, dict[str, float]]:
-    """The part of the dataset, and the values that were chosen."""
-    dims = [str(name) for name in dataset.dims if name != "coordinate"]
-    for name in select:
-        if name not in dims:
-            raise SettingError(f"select names {name!r}; the sides are {', '.join(dims) or 'none'}")
-    part, chosen = dataset, {}
-    for name, value in select.items():
-        part = part.isel({name: int(np.argmin(np.abs(part[name].values - value)))})
-        chosen[name] = float(part[name])
-    for name in dims:
-        if name in part.dims and part.sizes[name] == 1:
-            part = part.isel({name: 0})
-            if name in part.coords:
-                chosen[name] = float(part[name])
-    return part, chosen
 
 
 def _sides(part: Any, x: str | None, y: str | None) -> tuple[str, str]:
@@ -144,115 +180,79 @@ def _sides(part: Any, x: str | None, y: str | None) -> tuple[str, str]:
     return across, next(name for name in dims if name != across)
 
 
-def _is_logarithmic(values: Array) -> bool:
-    if len(values) < 3 or np.any(values <= 0.0):
-        return False
-    ratios, steps = np.diff(np.log(values)), np.diff(values)
-    return bool(np.ptp(ratios) < 1e-6 * abs(np.mean(ratios)) and np.ptp(steps) > 1e-3 * abs(np.mean(steps)))
-
-
-def _edges(values: Array) -> Array:
-    """Cell borders half-way between the values, in ratios where they are spaced so."""
-    if len(values) == 1:
-        return np.array([values[0] - 0.5, values[0] + 0.5])
-    if _is_logarithmic(values):
-        return np.asarray(np.exp(_edges(np.log(values))))
-    middle = 0.5 * (values[1:] + values[:-1])
-    return np.concatenate([[1.5 * values[0] - 0.5 * values[1]], middle, [1.5 * values[-1] - 0.5 * values[-2]]])
-
-
-def _mesh(room: Any, edges: tuple[Array, Array], cells: Array, **options: Any) -> Any:
-    # One picture instead of millions of quadrilaterals: vector files stay small.
-    return room.pcolormesh(edges[0], edges[1], cells, rasterized=True, shading="flat", **options)
-
-
-def _hatch(room: Any, edges: tuple[Array, Array], mask: Array, pattern: str) -> None:
+def _hatch(picture: _Picture, mask: Array, pattern: str, colour: str = "#FFFFFF") -> None:
     """Lines over the cells of the mask."""
     if not mask.any():
         return
-    centres = [0.5 * (side[1:] + side[:-1]) for side in edges]
+    centres = [0.5 * (side[1:] + side[:-1]) for side in picture.borders]
     shown = mask.astype(float)
-    if min(mask.shape) < 2:
-        shown, centres = np.repeat(shown, 2, axis=0), [centres[0], edges[1]]
-    drawn = room.contourf(centres[0], centres[1], shown, levels=[0.5, 1.5], colors="none", hatches=[pattern])
-    drawn.set_edgecolor("#FFFFFF")
+    if len(centres[1]) < 2:
+        shown, centres[1] = np.repeat(shown, 2, axis=0), picture.borders[1]
+    drawn = picture.room.contourf(centres[0], centres[1], shown, levels=[0.5, 1.5], colors="none", hatches=[pattern])
+    drawn.set_edgecolor(colour)
     drawn.set_linewidth(0.0)
 
 
-def _draw_verdict(room: Any, edges: Any, layers: dict[str, Array], dataset: Any, say: Say, sides: Any) -> None:
+def _draw_verdict(picture: _Picture) -> None:
     from matplotlib.colors import ListedColormap
     from matplotlib.patches import Patch
 
-    codes = layers["verdict"]
+    codes, say = picture.layers["verdict"], picture.say
     colours = ListedColormap([VERDICT_COLOURS[kind] for kind in VERDICTS])
-    _mesh(room, edges, codes, cmap=colours, vmin=-0.5, vmax=len(VERDICTS) - 0.5)
+    mesh(picture.room, picture.borders, codes, cmap=colours, vmin=-0.5, vmax=len(VERDICTS) - 0.5)
     handles = []
     for index, kind in enumerate(VERDICTS):
         mask = codes == index
         if mask.any():
             if kind in _HATCHED:
-                _hatch(room, edges, mask, _HATCHED[kind])
-            words = f"{say(_VERDICT_WORDS[kind])} ({_share(mask)})"
+                _hatch(picture, mask, _HATCHED[kind])
+            words = f"{say(_VERDICT_WORDS[kind])} ({picture.share(mask)})"
             handles.append((float(mask.mean()), Patch(
                 facecolor=VERDICT_COLOURS[kind], edgecolor="#FFFFFF", hatch=_HATCHED.get(kind, ""), label=words
             )))  # fmt: skip
-    # Below: its words are long, and the map shall have the width.
-    room.legend(
-        handles=[patch for _, patch in sorted(handles, key=lambda pair: -pair[0])], loc="upper center",
-        bbox_to_anchor=(0.5, -0.12), ncols=2, handlelength=1.6, handleheight=1.2,
-    )  # fmt: skip
+    _legend_below(picture, [patch for _, patch in sorted(handles, key=lambda pair: -pair[0])])
 
 
-def _share(mask: Array) -> str:
-    share = 100.0 * float(mask.mean())
-    return f"{share:.0f}%" if share >= 1.0 else "<1%"
+def _legend_below(picture: _Picture, handles: list[Any]) -> None:
+    """Below where its words are long, or a scale of colours is at the right."""
+    handles = handles + picture.missing()
+    if handles:
+        picture.room.legend(
+            handles=handles, loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=2, handlelength=1.6,
+            handleheight=1.2,
+        )  # fmt: skip
 
 
-def _legend(room: Any, handles: list[Any]) -> None:
-    room.legend(
-        handles=handles, loc="upper left", bbox_to_anchor=(1.01, 1.0), borderaxespad=0.0, handlelength=1.6,
-        handleheight=1.2, labelspacing=0.8,
-    )  # fmt: skip
-
-
-def _draw_basin(room: Any, edges: Any, layers: dict[str, Array], dataset: Any, say: Say, sides: Any) -> None:
+def _draw_basin(picture: _Picture) -> None:
     from matplotlib.colors import to_rgb
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
-    basin = layers["basin"]
-    minima = json.loads(dataset.attrs.get("minima", "[]"))
+    basin, say, minima = picture.layers["basin"], picture.say, picture.minima
     table = np.array([to_rgb(_NOWHERE), *(to_rgb(_basin_colour(index)) for index in range(max(len(minima), 1)))])
-    picture = table[np.clip(basin, -1, len(table) - 2) + 1]
-    if "steps" in layers:
-        picture = picture * _shade(layers["steps"], basin >= 0)[:, :, None]
-    _mesh(room, edges, picture)
+    cells = table[np.clip(basin, -1, len(table) - 2) + 1]
+    if "steps" in picture.layers:
+        cells = cells * _shade(picture.layers["steps"], basin >= 0)[:, :, None]
+    mesh(picture.room, picture.borders, cells)
+    box = json.loads(picture.about.get("box", "[]"))
     handles: list[Any] = []
     for index in np.unique(basin[basin >= 0])[:12]:
-        place = ", ".join(f"{x:.3g}" for x in minima[index]["position"])
-        words = say("minimum at ({place}): {share}", place=place, share=_share(basin == index))
+        where = place(minima[index]["position"], box)
+        words = say("minimum at ({place}): {share}", place=where, share=picture.share(basin == index))
         handles.append(Patch(facecolor=_basin_colour(int(index)), label=words))
-    if (basin < 0).any():
-        nowhere = say("in no known minimum: {share}", share=_share(basin < 0))
+    if (basin == -1).any():
+        nowhere = say("in no known minimum: {share}", share=picture.share(basin == -1))
         handles.append(Patch(facecolor=_NOWHERE, label=nowhere))
-    if "verdict" in layers:
-        thrown = layers["verdict"] == VERDICTS.index("diverged")
+    if "verdict" in picture.layers:
+        thrown = picture.layers["verdict"] == VERDICTS.index("diverged")
         if thrown.any():
-            _hatch_grey(room, edges, thrown)
+            _hatch(picture, thrown, "////", "#8C8C8C")
             handles.append(Patch(facecolor=_NOWHERE, edgecolor="#8C8C8C", hatch="////", label=say("diverged")))
-    marked = _mark_minima(room, minima, dataset, sides)
-    if marked:
+    if _mark_minima(picture):
         handles.append(Line2D([], [], marker="o", ls="", mfc="white", mec="black", label=say("a known minimum")))
-    if "steps" in layers:
+    if "steps" in picture.layers:
         handles.append(Patch(facecolor="none", edgecolor="none", label=say("darker: more steps")))
-    _legend(room, handles)
-
-
-def _hatch_grey(room: Any, edges: Any, mask: Array) -> None:
-    before = len(room.collections)
-    _hatch(room, edges, mask, "////")
-    for drawn in room.collections[before:]:
-        drawn.set_edgecolor("#8C8C8C")
+    legend(picture.room, handles + picture.missing(), labelspacing=0.8)
 
 
 def _basin_colour(index: int) -> str:
@@ -270,54 +270,61 @@ def _shade(steps: Array, inside: Array) -> Array:
     return shade
 
 
-def _mark_minima(room: Any, minima: list[dict[str, Any]], dataset: Any, sides: tuple[str, str]) -> bool:
-    coordinates = [f"start_{name}" for name in json.loads(dataset.attrs.get("coordinates", "[]"))]
-    if len(coordinates) != 2 or set(sides) != set(coordinates):
+def _mark_minima(picture: _Picture) -> bool:
+    coordinates = [f"start_{name}" for name in json.loads(picture.about.get("coordinates", "[]"))]
+    if len(coordinates) != 2 or set(picture.sides) != set(coordinates):
         return False
-    places = np.array([minimum["position"] for minimum in minima]).reshape(-1, 2)
-    across, up = (coordinates.index(name) for name in sides)
-    room.plot(places[:, across], places[:, up], "o", mfc="white", mec="black", ms=5.0, zorder=5)
+    places = np.array([minimum["position"] for minimum in picture.minima]).reshape(-1, 2)
+    across, up = (coordinates.index(name) for name in picture.sides)
+    picture.room.plot(places[:, across], places[:, up], "o", mfc="white", mec="black", ms=5.0, zorder=5)
     return len(places) > 0
 
 
-def _draw_steps(room: Any, edges: Any, layers: dict[str, Array], dataset: Any, say: Say, sides: Any) -> None:
+def _draw_steps(picture: _Picture) -> None:
     from matplotlib.patches import Patch
 
-    steps = layers["steps"].astype(float)
+    say = picture.say
+    steps = np.where(picture.gone, np.nan, picture.layers["steps"].astype(float))
     handles = []
-    if "verdict" in layers:
-        settled = np.isin(layers["verdict"], [VERDICTS.index(kind) for kind in ("converged", "trapped", "saddle")])
-        thrown = layers["verdict"] == VERDICTS.index("diverged")
-        room.set_facecolor(_NOWHERE)
-        if (~settled & ~thrown).any():
-            share = _share(~settled & ~thrown)
-            handles.append(Patch(facecolor=_NOWHERE, label=say("did not settle: {share}", share=share)))
-        _hatch_grey(room, edges, thrown)
+    if "verdict" in picture.layers:
+        codes = picture.layers["verdict"]
+        settled = np.isin(codes, [VERDICTS.index(kind) for kind in ("converged", "trapped", "saddle")])
+        thrown = codes == VERDICTS.index("diverged")
+        under_way = ~settled & ~thrown & ~picture.gone
+        picture.room.set_facecolor(_NOWHERE)
+        if under_way.any():
+            words = say("did not settle: {share}", share=picture.share(under_way))
+            handles.append(Patch(facecolor=_NOWHERE, label=words))
         if thrown.any():
-            words = say("diverged: {share}", share=_share(thrown))
+            _hatch(picture, thrown, "////", "#8C8C8C")
+            words = say("diverged: {share}", share=picture.share(thrown))
             handles.append(Patch(facecolor=_NOWHERE, edgecolor="#8C8C8C", hatch="////", label=words))
         steps = np.where(settled, steps, np.nan)
-    drawn = _mesh(room, edges, steps, cmap="cividis_r", norm=_norm(steps))
-    room.figure.colorbar(drawn, ax=room, label=say("steps until settled"), pad=0.02)
-    if handles:
-        room.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=2)
+    drawn = mesh(picture.room, picture.borders, steps, cmap="cividis_r", norm=_norm(steps))
+    picture.room.figure.colorbar(drawn, ax=picture.room, label=say("steps until settled"), pad=0.02)
+    _legend_below(picture, handles)
 
 
-def _draw_value(room: Any, edges: Any, layers: dict[str, Array], dataset: Any, say: Say, sides: Any) -> None:
-    values = layers["value"]
+def _draw_value(picture: _Picture) -> None:
+    values = picture.layers["value"]
     finite = values[np.isfinite(values)]
-    lowest = min([minimum["value"] for minimum in json.loads(dataset.attrs.get("minima", "[]"))], default=None)
+    lowest = min([minimum["value"] for minimum in picture.minima], default=None)
     base = float(np.min(finite, initial=np.inf)) if lowest is None else float(lowest)
     height = np.where(np.isfinite(values), np.maximum(values - base, 0.0), np.nan)
-    room.set_facecolor(_NOWHERE)
+    picture.room.set_facecolor(_NOWHERE)
     top = float(np.nanmax(height, initial=0.0))
-    drawn = _mesh(room, edges, np.maximum(height, 1e-12 * top), cmap="cividis_r", norm=_norm(height))
-    room.figure.colorbar(drawn, ax=room, label=say("f above the lowest known value"), pad=0.02)
+    floor = np.maximum(height, 1e-12 * top)
+    drawn = mesh(picture.room, picture.borders, floor, cmap="cividis_r", norm=_norm(height))
+    words = picture.say("f above the lowest known value")
+    picture.room.figure.colorbar(drawn, ax=picture.room, label=words, pad=0.02)
+    _legend_below(picture, [])
 
 
-def _draw_share(room: Any, edges: Any, layers: dict[str, Array], dataset: Any, say: Say, sides: Any) -> None:
-    drawn = _mesh(room, edges, layers["share"], cmap="cividis", vmin=0.0, vmax=1.0)
-    room.figure.colorbar(drawn, ax=room, label=say("share of balls that escape"), pad=0.02)
+def _draw_share(picture: _Picture) -> None:
+    drawn = mesh(picture.room, picture.borders, picture.layers["share"], cmap="cividis", vmin=0.0, vmax=1.0)
+    words = picture.say("share of balls that escape")
+    picture.room.figure.colorbar(drawn, ax=picture.room, label=words, pad=0.02)
+    _legend_below(picture, [])
 
 
 def _norm(values: Array) -> Any:
@@ -334,40 +341,3 @@ def _norm(values: Array) -> Any:
 _DRAWERS = {
     "verdict": _draw_verdict, "basin": _draw_basin, "steps": _draw_steps, "value": _draw_value, "share": _draw_share,
 }  # fmt: skip
-
-
-def _dress(room: Any, part: Any, across: str, up: str, say: Say) -> None:
-    for name, axis, scale in ((across, room.set_xlabel, room.set_xscale), (up, room.set_ylabel, room.set_yscale)):
-        if not name:
-            room.set_yticks([])
-            continue
-        axis(_side_name(name, say))
-        if _is_logarithmic(part[name].values):
-            scale("log")
-    for side in ("top", "right"):
-        room.spines[side].set_visible(False)
-
-
-def _side_name(name: str, say: Say) -> str:
-    if name in _WORDS:
-        return say(_WORDS[name])
-    if name.startswith("start_"):
-        return say("start {coordinate}", coordinate=name.removeprefix("start_"))
-    return name.replace("_", " ")
-
-
-def _title(dataset: Any, selected: dict[str, float]) -> str:
-    rule = str(dataset.attrs.get("rule", "")).partition("(")[0]
-    parts = [f"{dataset.attrs.get('objective', '')}, {rule}"]
-    settings = json.loads(dataset.attrs.get("settings", "{}"))
-    known = {name: settings[path] for name, path in (
-        ("learning_rate", "learning_rate"), ("learning_rate", "learning_rate.initial"), ("momentum", "momentum"),
-        ("decay", "learning_rate.decay")) if path in settings and name not in dataset.dims}  # fmt: skip
-    starts = {name: value for name, value in json.loads(dataset.attrs.get("start", "{}")).items()
-              if f"start_{name}" not in dataset.dims}  # fmt: skip
-    if 0 < len(starts) <= 2:
-        known |= {f"start_{name}": value for name, value in starts.items()}
-    for name, value in (known | selected).items():
-        label = _SYMBOLS.get(name, name.replace("start_", "start "))
-        parts.append(f"{label} = {value:.4g}")
-    return ", ".join(part for part in parts if part.strip(", "))

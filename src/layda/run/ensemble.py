@@ -328,6 +328,7 @@ def attributes(objective: Objective, rule: Rule, options: Mapping[str, Any]) -> 
         "dimension": objective.dimension,
         "coordinates": json.dumps(list(objective.coordinates)),
         "box": json.dumps([list(side) for side in objective.box]),
+        "rule_name": rule.name,
         "rule": _rule_words(rule),
         "budget": options["steps"],
         "tolerance": options["tolerance"],

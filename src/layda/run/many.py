@@ -68,4 +68,4 @@ def race_many(
     side = xr.Variable("contestant", [label for label, _ in contestants])
     whole: xr.Dataset = xr.concat(parts, dim=side, combine_attrs="override")
     whole = whole.assign_coords(rule=("contestant", [str(rule) for _, rule in contestants]))
-    return whole.assign_attrs(seed=seed, rule="")
+    return whole.assign_attrs(seed=seed, rule_name="", rule="")
