@@ -7,8 +7,10 @@ import io
 import re
 import shlex
 import shutil
+from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -33,12 +35,16 @@ def test_there_are_commands_and_code() -> None:
 
 
 TABLES = ("breast_cancer", ".csv")
+MAPS = ("layda sweep", "layda basins", "--starts", "layda.sweep", "layda.ensemble")
+needs_maps = pytest.mark.skipif(find_spec("xarray") is None, reason="the extra [sweep] is not installed")
 
 
-@pytest.mark.parametrize(
-    "command",
-    [pytest.param(line, marks=needs_tables if any(t in line for t in TABLES) else ()) for line in COMMANDS],
-)
+def _marks(text: str) -> list[Any]:
+    needs = ((TABLES, needs_tables), (MAPS, needs_maps))
+    return [mark for words, mark in needs if any(word in text for word in words)]
+
+
+@pytest.mark.parametrize("command", [pytest.param(line, marks=_marks(line)) for line in COMMANDS])
 def test_command(command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copytree(ROOT / "examples", tmp_path / "examples")
     monkeypatch.chdir(tmp_path)
@@ -49,7 +55,7 @@ def test_command(command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         assert (tmp_path / path).stat().st_size > 0
 
 
-@pytest.mark.parametrize("code", blocks("python"), ids=range(len(blocks("python"))))
+@pytest.mark.parametrize("code", [pytest.param(code, marks=_marks(code)) for code in blocks("python")])
 def test_code(code: str) -> None:
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
