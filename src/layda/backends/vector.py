@@ -188,15 +188,14 @@ class Writer:
 
     def _named(self, op: str, args: list[str], kind: str, alone: bool) -> str:
         """A named function on float32: in float64, rounded once. LLVM sees by itself what sin x and cos x share."""
-        names = [f"a{index}" for index in range(len(args))]
         lowering = operation(op).lowering
         assert lowering is not None
-        form = trace(lowering, names).lowered
-        if kind == "double":
-            return self.programs(form, [dict(zip(names, args, strict=True))], shared=alone)[0]["value"]
+        assert kind == "float", f"{op} on {kind}: float64 programs are lowered before they are printed"
+        names = [f"a{index}" for index in range(len(args))]
         wide = f"<{self.width} x double>"
         values = [self.do(f"fpext <{self.width} x {kind}> {arg} to {wide}") for arg in args]
-        found = self.programs(form, [dict(zip(names, values, strict=True))], "double", alone)[0]["value"]
+        known = dict(zip(names, values, strict=True))
+        found = self.programs(trace(lowering, names).lowered, [known], "double", alone)[0]["value"]
         return self.do(f"fptrunc {wide} {found} to <{self.width} x {kind}>")
 
     def _twice(self, x: str, kind: str) -> str:
