@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from layda.errors import ComputationError, SettingError, TraceError
-from layda.program import Program, hessian, trace, value_and_gradient
+from layda.program import Program, hessian, hessian_product, trace, value_and_gradient
 from layda.program.tracing import Graph
 
 __all__ = ["BlackBox", "Minimum", "Objective", "TracedObjective", "black_box", "from_function"]
@@ -135,6 +135,11 @@ class TracedObjective(Objective):
     def hessian_program(self) -> Program:
         """The lower triangle of the Hessian: outputs ``d_<a>_<b>``."""
         return hessian(self.program)
+
+    @cached_property
+    def product_program(self) -> Program:
+        """The Hessian times a direction: further inputs ``along_<coordinate>``, outputs ``d_<coordinate>``."""
+        return hessian_product(self.program)
 
     def value_and_gradient(self, position: Array) -> tuple[float, Array]:
         """f and ∇f, evaluated operation by operation."""

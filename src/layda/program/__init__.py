@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from layda.program.arithmetic import Arithmetic, arithmetic, kind_of
 from layda.program.contract import contracted
-from layda.program.derivative import gradient, hessian, value_and_gradient
+from layda.program.derivative import gradient, hessian, hessian_product, value_and_gradient
 from layda.program.elementary import (
     absolute,
     apply,
@@ -47,6 +47,7 @@ __all__ = [
     "floor",
     "gradient",
     "hessian",
+    "hessian_product",
     "joined",
     "kind_of",
     "lower",

@@ -14,7 +14,7 @@ from layda.program.operations import operation
 from layda.program.program import Program
 from layda.program.tracing import Graph, Traced
 
-__all__ = ["gradient", "hessian", "value_and_gradient"]
+__all__ = ["gradient", "hessian", "hessian_product", "value_and_gradient"]
 
 _LARGEST_SCALE = 2.0**32
 
@@ -58,6 +58,33 @@ def hessian(program: Program, variables: Sequence[str] | None = None, output: st
         for column in names[: row + 1]:
             outputs[f"d_{name}_{column}"] = adjoints[column]
     return graph.program(program.inputs, outputs)
+
+
+def hessian_product(program: Program, variables: Sequence[str] | None = None, output: str | None = None) -> Program:
+    """∇²f·u as the gradient of ∇f·u: as long as a few gradients, however many variables there are (Pearlmutter 1994).
+
+    Args:
+        program: f.
+        variables: inputs to differentiate by; all by default.
+        output: which output; the first by default.
+
+    Returns:
+        A program with the inputs of f and ``along_<variable>`` for the direction u, and the outputs ``d_<variable>``.
+
+    >>> from layda.program import trace
+    >>> hessian_product(trace(lambda x, y: x * x * y))(3.0, 5.0, 1.0, 2.0)
+    (22.0, 6.0)
+    """
+    names = list(variables if variables is not None else program.inputs)
+    first = gradient(program, names, output)
+    graph, lines = _inlined(first)
+    slopes = dict(first.outputs)
+    total: Any = None
+    for name in names:
+        term = lines[slopes[f"d_{name}"]] * graph.input(f"along_{name}")
+        total = term if total is None else total + term
+    along = graph.program([*program.inputs, *(f"along_{name}" for name in names)], {"value": total})
+    return gradient(along, names)
 
 
 def _differentiate(program: Program, variables: Sequence[str] | None, output: str | None, keep_value: bool) -> Program:
