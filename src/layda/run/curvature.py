@@ -22,6 +22,7 @@ from layda.functions import abs, both, either, maximum, negate, where
 from layda.measures import CONSTANTS
 from layda.objective import Objective, TracedObjective
 from layda.program import Graph, Program
+from layda.run.lanczos import curvature_products
 
 __all__ = ["goes_down", "inertia_program"]
 
@@ -116,19 +117,11 @@ def _sign_of(smallest: float, largest: float) -> float:
 
 
 def _lanczos(objective: Objective, place: Array) -> float:
-    """The sign by the smallest eigenvalue of the Hessian, which acts by differences of gradients."""
+    """The sign by the smallest eigenvalue of the Hessian, by ARPACK: restarts find it among many that are near it."""
     from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
 
-    size = float(np.cbrt(np.finfo(float).eps) * max(1.0, float(np.max(np.abs(place)))))
-
-    def act(vector: Array) -> Array:
-        direction = vector.ravel() / np.linalg.norm(vector)
-        ahead = objective.value_and_gradient(place + size * direction)[1]
-        behind = objective.value_and_gradient(place - size * direction)[1]
-        found: Array = (ahead - behind) * (np.linalg.norm(vector) / (2.0 * size))
-        return found
-
-    operator = LinearOperator((len(place), len(place)), matvec=act, dtype=np.float64)
+    product = curvature_products(objective, place)[0]
+    operator = LinearOperator((len(place), len(place)), matvec=lambda vector: product(vector.ravel()), dtype=np.float64)
     start = np.random.default_rng(20130617).standard_normal(len(place))
     try:
         largest = float(abs(eigsh(operator, k=1, which="LM", v0=start, tol=1e-3, return_eigenvectors=False)[0]))

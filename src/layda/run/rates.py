@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from layda.objective import Objective
 from layda.rule import Rule
 from layda.run.descend import descend
+from layda.run.lanczos import curvature_products, lanczos
 
 __all__ = ["RateChoice", "choose_rate", "rate_grid", "steps_to"]
 
@@ -41,24 +42,9 @@ class RateChoice:
 
 
 def _largest_curvature(objective: Objective, place: Array) -> float:
-    """The largest |eigenvalue| of the Hessian: power iteration on differences of gradients, seeded."""
-    size = 1e-5 * max(high - low for low, high in objective.box)
-    direction = np.random.default_rng(0).normal(size=objective.dimension)
-    direction /= np.linalg.norm(direction)
-    largest = 0.0
-    for _ in range(_PRODUCTS):
-        ahead = objective.value_and_gradient(place + size * direction)[1]
-        behind = objective.value_and_gradient(place - size * direction)[1]
-        with np.errstate(all="ignore"):
-            product = (ahead - behind) / (2.0 * size)
-        length = float(np.linalg.norm(product))
-        if not np.isfinite(length) or length == 0.0:
-            break
-        found, direction = length, product / length
-        if abs(found - largest) <= 1e-3 * found:
-            return found
-        largest = found
-    return largest
+    """The largest |eigenvalue| of the Hessian; 0 where it is not finite."""
+    found = lanczos(curvature_products(objective, place)[0], objective.dimension, most=_PRODUCTS, both_ends=False)
+    return 0.0 if found is None else float(np.max(np.abs(found.values)))
 
 
 def rate_grid(objective: Objective, start: Any = None) -> tuple[float, ...]:
