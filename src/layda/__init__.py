@@ -56,7 +56,10 @@ _HOMES = {
     "sweep": "layda.run",
     "zoom": "layda.run.escape",
 }
-_ROOMS = ("errors", "functions", "lecture", "measures", "objectives", "plots", "program", "rules", "schedules", "specs")
+_ROOMS = (
+    "errors", "functions", "lecture", "measures", "objectives", "plots", "program", "rules", "schedules", "specs",
+    "theory",
+)  # fmt: skip
 
 __all__ = [
     "Minimum", "Objective", "Race", "Rule", "Slot", "Trajectory", "Verdict", "__version__", "descend", "describe",

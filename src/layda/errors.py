@@ -16,6 +16,7 @@ __all__ = [
     "FormulaError",
     "LaydaError",
     "MissingExtraError",
+    "NotLinearError",
     "SettingError",
     "SpecError",
     "TraceError",
@@ -67,6 +68,10 @@ class FileError(LaydaError, OSError):
 
 class ComputationError(LaydaError, RuntimeError):
     """A run cannot be carried out: a black box without its function, a function that returns nonsense."""
+
+
+class NotLinearError(LaydaError, ValueError):
+    """Theory of linear systems was asked about a rule that is none, or whose settings change with the step."""
 
 
 class MissingExtraError(LaydaError, ImportError):

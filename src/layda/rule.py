@@ -129,6 +129,18 @@ class Rule(ABC):
         """
         return gradient
 
+    def tuned(self, mu: float, steepest: float) -> tuple[dict[str, float], str] | None:
+        """The best settings for quadratics with curvatures from μ to L, and their source, where a formula is known.
+
+        Args:
+            mu: μ > 0, the smallest curvature.
+            steepest: L ≥ μ, the largest.
+
+        Returns:
+            Name -> number, and the source; ``None``, the default, where no formula is known (theory then searches).
+        """
+        return None
+
     @property
     def decays_weights(self) -> bool:
         """Whether weight decay takes part in the step at all."""

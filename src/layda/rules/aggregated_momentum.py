@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import sqrt
 from typing import Any, ClassVar, Self
 
 from layda.rule import Hyperparameter, Rule, Slot
@@ -55,3 +56,10 @@ class AggregatedMomentum(Rule):
         for beta in self.momenta[1:]:
             total = total + gradient / (1.0 - beta)
         return total / len(self.momenta)
+
+    def tuned(self, mu: float, steepest: float) -> tuple[dict[str, float], str] | None:
+        """All β_i alike, as the heavy ball has it: no others have a smaller factor, since no first-order method has."""
+        both = sqrt(steepest) + sqrt(mu)
+        momentum = ((sqrt(steepest) - sqrt(mu)) / both) ** 2
+        found = {f"momenta.{index}": momentum for index in range(len(self.momenta))}
+        return {"learning_rate": (2.0 / both) ** 2} | found, "Polyak 1964; Nesterov 2004, Theorem 2.1.13"

@@ -37,3 +37,7 @@ class GradientDescent(Rule):
     def step(self, position: Any, gradient: Any, state: tuple[Any, ...], ahead: Self) -> tuple[Any, tuple[Any, ...]]:
         """x ← x − αg."""
         return position - self.learning_rate * gradient, ()
+
+    def tuned(self, mu: float, steepest: float) -> tuple[dict[str, float], str] | None:
+        """α = 2/(L + μ), with the factor (κ − 1)/(κ + 1) per step."""
+        return {"learning_rate": 2.0 / (steepest + mu)}, "Polyak 1987, §1.4"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import sqrt
 from typing import Any, ClassVar, Self
 
 from layda.rule import Hyperparameter, Rule, Slot
@@ -67,3 +68,12 @@ class HeavyBall(Rule):
     def direction(self, gradient: Any) -> Any:
         """g/(1 − β), what the velocity has gathered when the gradient does not change; g for the average."""
         return gradient if self.form == "average" else gradient / (1.0 - self.momentum)
+
+    def tuned(self, mu: float, steepest: float) -> tuple[dict[str, float], str] | None:
+        """α = (2/(√L + √μ))², β = ((√L − √μ)/(√L + √μ))², with the factor √β; the average takes α/(1 − β)."""
+        both = sqrt(steepest) + sqrt(mu)
+        momentum = ((sqrt(steepest) - sqrt(mu)) / both) ** 2
+        rate = (2.0 / both) ** 2
+        if self.form == "average":
+            rate = rate / (1.0 - momentum)
+        return {"learning_rate": rate, "momentum": momentum}, "Polyak 1964"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import sqrt
 from typing import Any, ClassVar, Self
 
 from layda.rule import Hyperparameter, Rule, Slot
@@ -60,3 +61,11 @@ class Nesterov(Rule):
     def direction(self, gradient: Any) -> Any:
         """g/(1 − β): what the velocity has gathered when the gradient does not change."""
         return gradient / (1.0 - self.momentum)
+
+    def tuned(self, mu: float, steepest: float) -> tuple[dict[str, float], str] | None:
+        """α = 4/(3L + μ), β = (q − 2)/(q + 2) with q = √(3L/μ + 1), with the factor 1 − 2/q per step."""
+        q = sqrt(3.0 * steepest / mu + 1.0)
+        return (
+            {"learning_rate": 4.0 / (3.0 * steepest + mu), "momentum": (q - 2.0) / (q + 2.0)},
+            "Lessard, Recht and Packard 2016, arXiv:1408.3595, Proposition 1",
+        )

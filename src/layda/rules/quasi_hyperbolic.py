@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import sqrt
 from typing import Any, ClassVar, Self
 
 from layda.rule import Hyperparameter, Rule, Slot
@@ -51,3 +52,10 @@ class QuasiHyperbolic(Rule):
         velocity = self.momentum * velocity + (1.0 - self.momentum) * gradient
         mixed = (1.0 - self.nu) * gradient + self.nu * velocity
         return position - self.learning_rate * mixed, (velocity,)
+
+    def tuned(self, mu: float, steepest: float) -> tuple[dict[str, float], str] | None:
+        """ν = 1 and the heavy ball's α and β: no other ν has a smaller factor, since no first-order method has."""
+        both = sqrt(steepest) + sqrt(mu)
+        momentum = ((sqrt(steepest) - sqrt(mu)) / both) ** 2
+        rate = (2.0 / both) ** 2 / (1.0 - momentum)
+        return {"learning_rate": rate, "momentum": momentum, "nu": 1.0}, "Polyak 1964; Nesterov 2004, Theorem 2.1.13"
