@@ -159,7 +159,9 @@ def _grows(rule: Rule, rates: np.ndarray, curvature: float, steps: int) -> np.nd
                 early = np.fmax(early, size)
             if 9 * steps <= 10 * t:
                 late = np.fmax(late, np.where(np.isfinite(size), size, np.inf))
-    return ~(late <= 3.0 * early) | ~np.isfinite(late)  # with β = 1 it swings for ever below the limit, and a beat is no growth
+    return ~(late <= 3.0 * early) | ~np.isfinite(
+        late
+    )  # with β = 1 it swings for ever below the limit, and a beat is no growth
 
 
 @pytest.mark.parametrize("rule", MORE, ids=str)

@@ -7,11 +7,12 @@
 
 from __future__ import annotations
 
+from layda.theory.barriers import Barrier, barrier
 from layda.theory.linear import LinearSystem, linear_system
 from layda.theory.stability import curvature_limit, rate_at, regime, stability_limit, steps_to, worst_rate
 from layda.theory.tuning import Tuning, best_settings
 
 __all__ = [
-    "LinearSystem", "Tuning", "best_settings", "curvature_limit", "linear_system", "rate_at", "regime",
-    "stability_limit", "steps_to", "worst_rate",
+    "Barrier", "LinearSystem", "Tuning", "barrier", "best_settings", "curvature_limit", "linear_system", "rate_at",
+    "regime", "stability_limit", "steps_to", "worst_rate",
 ]  # fmt: skip

@@ -14,7 +14,7 @@ Source: the form is that of Lessard, Recht and Packard 2016, arXiv:1408.3595, §
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property, lru_cache
 from typing import Any
 
@@ -131,6 +131,17 @@ class LinearSystem:
         [0.9, 0.9]
         """
         return radius(self.matrix(curvature, numbers, **settings))
+
+    @property
+    def memory(self) -> str | None:
+        """The path of the number that says how much of the past is kept: ``momentum``, or the last one from 0 to 1."""
+        limits = {field.name: field.metadata.get("range") for field in fields(self.rule)}
+        paths = [
+            path
+            for path in Stepper(self.rule).numbers
+            if (limit := limits[path.partition(".")[0]]) is not None and (limit.low, limit.high) == (0.0, 1.0)
+        ]
+        return "momentum" if "momentum" in paths else paths[-1] if paths else None
 
     @cached_property
     def _symbols(self) -> dict[str, Any]:

@@ -11,13 +11,16 @@ from layda.errors import ComputationError, SettingError
 from layda.rule import Rule
 from layda.theory.linear import LinearSystem, linear_system, radius
 
-__all__ = ["curvature_limit", "rate_at", "regime", "stability_limit", "steps_to", "worst_rate"]
+__all__ = ["REGIMES", "curvature_limit", "rate_at", "regime", "regimes", "stability_limit", "steps_to", "worst_rate"]
 
 Array = NDArray[np.float64]
 _SLACK = 1e-9
 """ρ above 1 by no more is rounding: eigenvalues near a double root are known to about 1e-8 below the circle only."""
 
 _DOUBLE = 1e-6
+REGIMES = ("overdamped", "critical", "underdamped", "sign-flipping", "marginal", "divergent")
+"""How a ball moves on a bowl; see :func:`regime`."""
+
 _MOST_STEPS = 10**7
 
 
@@ -119,20 +122,23 @@ def regime(rule: str | Rule, curvature: float) -> str:
     ['overdamped', 'critical', 'underdamped', 'sign-flipping', 'divergent']
     """
     _check(curvature=curvature)
-    matrix = linear_system(rule).matrix(curvature)
-    size = float(radius(matrix))
-    if not size <= 1.0 + _SLACK:
-        return "divergent"
-    if size >= 1.0 - _SLACK:
-        return "marginal"
-    eigenvalues = np.linalg.eigvals(matrix)
-    far = eigenvalues[np.argmax(np.abs(eigenvalues))]
-    twins = np.sum(np.abs(eigenvalues - far) <= _DOUBLE) + np.sum(np.abs(eigenvalues - np.conj(far)) <= _DOUBLE)
-    if twins >= 4 or (twins > 2 and abs(far.imag) <= _DOUBLE):
-        return "critical"
-    if abs(far.imag) > _DOUBLE:
-        return "underdamped"
-    return "sign-flipping" if far.real < 0.0 else "overdamped"
+    return REGIMES[int(regimes(linear_system(rule).matrix(curvature)))]
+
+
+def regimes(matrices: Array) -> NDArray[np.int64]:
+    """The regime of each matrix M(λ), shape (…, n, n), as its place in :data:`REGIMES`."""
+    finite = np.all(np.isfinite(matrices), axis=(-2, -1))
+    safe = np.where(finite[..., None, None], matrices, 0.0)
+    size = np.where(finite, radius(safe), np.inf)
+    eigenvalues = np.linalg.eigvals(safe).astype(complex)
+    far = np.take_along_axis(eigenvalues, np.argmax(np.abs(eigenvalues), axis=-1)[..., None], axis=-1)
+    twins = np.sum(np.abs(eigenvalues - far) <= _DOUBLE, axis=-1)
+    # A double real root comes out of the computation as a pair, some 1e-8 off the real line.
+    real = np.abs(far[..., 0].imag) <= _DOUBLE
+    found = np.where(real, np.where(far[..., 0].real < 0.0, 3, 0), 2)
+    found = np.where((twins > 1) & real, 1, found)
+    found = np.where(size >= 1.0 - _SLACK, 4, found)
+    return np.asarray(np.where(size <= 1.0 + _SLACK, found, 5))
 
 
 def worst_rate(rule: str | Rule, mu: float, L: float) -> float:  # noqa: N803 - the field's names
