@@ -9,10 +9,12 @@ from typing import Annotated, Any
 import typer
 
 from layda.cli.console import fail, safe_streams
+from layda.cli.diagnose import diagnose
 from layda.cli.lecture import lecture
 from layda.cli.lists import objectives, rules
 from layda.cli.race import race
 from layda.cli.sweep import basins, cache, sweep
+from layda.cli.theory import theory
 from layda.errors import FormulaError, LaydaError
 
 __all__ = ["app", "run"]
@@ -28,7 +30,9 @@ app = typer.Typer(
 app.command("race")(race)
 app.command("sweep")(sweep)
 app.command("basins")(basins)
+app.command("diagnose")(diagnose)
 app.command("lecture")(lecture)
+app.command("theory")(theory)
 app.command("rules")(rules)
 app.command("objectives")(objectives)
 app.add_typer(cache, name="cache")

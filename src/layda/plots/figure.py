@@ -12,11 +12,13 @@ from numpy.typing import NDArray
 from layda.errors import FileError, nearest
 from layda.plots.landscape import draw_line, draw_plane
 from layda.plots.maps import draw_map
+from layda.plots.rate_map import draw_rates
 from layda.plots.style import RC, look, verdict_colour
 from layda.plots.windows import draw_windows
 from layda.run import Race, Trajectory
 from layda.run.escape import Windows
 from layda.run.files import whole_file
+from layda.theory import LinearSystem
 
 if TYPE_CHECKING:
     import xarray
@@ -33,7 +35,9 @@ _MOST_PANELS = 16
 
 
 def plot(
-    result: Trajectory | Race | Windows | xarray.Dataset, path: str | os.PathLike[str] | None = None, **options: Any
+    result: Trajectory | Race | Windows | LinearSystem | xarray.Dataset,
+    path: str | os.PathLike[str] | None = None,
+    **options: Any,
 ) -> Figure:
     """Draw a run, a race or the map of a sweep.
 
@@ -42,7 +46,7 @@ def plot(
 
     Args:
         result: what to draw: a run, a race, a dataset of :func:`layda.sweep` or :func:`layda.escape_share`, or the
-            windows of :func:`layda.escape_windows`.
+            windows of :func:`layda.escape_windows`, the system of :func:`layda.theory.linear_system` (its rates).
         path: where to save it (png, svg or pdf, by the suffix); the file is whole or not there.
         options: for the map of a sweep, those of :func:`layda.plots.maps.draw_map` (``what``, ``select``, …); for
             windows, and for a sweep with ``what="windows"``, those of :func:`layda.plots.windows.draw_windows`.
@@ -67,6 +71,8 @@ def plot(
             runs = [result] if isinstance(result, Trajectory) else list(result.runs)
             figure = Figure(figsize=_size(runs), dpi=130)
             _draw(figure, runs)
+        elif isinstance(result, LinearSystem):
+            figure = draw_rates(result, **options)
         elif isinstance(result, Windows) or options.get("what") == "windows":
             figure = draw_windows(result, **{name: value for name, value in options.items() if name != "what"})
         else:
