@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 from layda._version import __version__
 
 if TYPE_CHECKING:
-    from layda import errors, functions, lecture, measures, objectives, plots, program, rules, schedules, specs
-    from layda.diagnosis import describe
+    from layda import errors, functions, lecture, measures, objectives, plots, program, rules, schedules, specs, theory
+    from layda.diagnosis import describe, diagnose, follow
     from layda.objective import Minimum, Objective
     from layda.plots import plot
     from layda.rule import Rule, Slot
@@ -43,6 +43,8 @@ _HOMES = {
     "Verdict": "layda.run",
     "descend": "layda.run",
     "describe": "layda.diagnosis",
+    "diagnose": "layda.diagnosis",
+    "follow": "layda.diagnosis",
     "ensemble": "layda.run",
     "escape_share": "layda.run.escape",
     "escape_windows": "layda.run.escape",
@@ -63,9 +65,9 @@ _ROOMS = (
 
 __all__ = [
     "Minimum", "Objective", "Race", "Rule", "Slot", "Trajectory", "Verdict", "__version__", "descend", "describe",
-    "ensemble", "errors", "escape_share", "escape_windows", "fractions", "functions", "lecture", "load", "measures",
-    "objectives", "open_sweep", "plot", "plots", "program", "race", "rules", "save", "schedules", "scipy_method",
-    "specs", "sweep", "zoom",
+    "diagnose", "ensemble", "errors", "escape_share", "escape_windows", "follow", "fractions", "functions", "lecture",
+    "load", "measures", "objectives", "open_sweep", "plot", "plots", "program", "race", "rules", "save", "schedules",
+    "scipy_method", "specs", "sweep", "theory", "zoom",
 ]  # fmt: skip
 
 

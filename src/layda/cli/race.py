@@ -7,6 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
+from layda.cli.diagnose import diagnosed, show_diagnoses
+from layda.errors import SettingError
+
 __all__ = ["race"]
 
 
@@ -61,20 +64,28 @@ def race(
         list[Path] | None,
         typer.Option(help="Write png, svg, pdf (pictures), csv, nc, json or layda (the whole result); several times."),
     ] = None,
+    diagnose: Annotated[
+        bool, typer.Option("--diagnose", help="Say of every run why it ended so, and which settings would help.")
+    ] = False,
+    language: Annotated[str, typer.Option(help="Of the diagnosis: en (English) or vi (Tiếng Việt).")] = "en",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")] = False,
 ) -> None:
     """Let several rules roll down one objective, and say what became of each."""
     from layda.cli.race_setup import Wishes, run_race
     from layda.cli.save import check_targets, save_all
+    from layda.words import speaker
 
     files = save or []
     check_targets(files)
+    speaker(language)
     tables: dict[str, Any] = {"target": target, "model": model, "l2": l2, "batch": batch}
     wishes = Wishes(
         objective=objective, start=start, rules=rule or [], learning_rate=learning_rate, momentum=momentum, decay=decay,
         steps=steps, tolerance=tolerance, seed=seed, tables=tables, quiet=as_json,
     )  # fmt: skip
     if starts is not None:
+        if diagnose:
+            raise SettingError("--diagnose looks at single runs, and --starts rolls many; leave one of them out")
         from layda.cli.race_many import run_many
 
         run_many(wishes, starts, files, as_json)
@@ -85,8 +96,16 @@ def race(
         from layda.cli.console import print_json
         from layda.cli.save import as_data
 
-        print_json(as_data(outcome) | {"saved": [str(path) for path in files]})
-    else:
-        from layda.cli.race_show import show
+        data = as_data(outcome) | {"saved": [str(path) for path in files]}
+        if diagnose:
+            from layda.diagnosis.report import as_data as told
 
-        show(outcome, files)
+            found = diagnosed(outcome.race.runs, quiet=True)
+            data["diagnoses"] = [told(one, language) for one in found]
+        print_json(data)
+        return
+    from layda.cli.race_show import show
+
+    show(outcome, files)
+    if diagnose:
+        show_diagnoses(diagnosed(outcome.race.runs, quiet=False), language)

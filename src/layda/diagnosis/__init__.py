@@ -1,7 +1,10 @@
-"""What a verdict means, in words. Plain data and text out; draws nothing."""
+"""What a verdict means, what was the matter, and what to do. Plain data and text out; draws nothing."""
 
 from __future__ import annotations
 
+from layda.diagnosis.advice import diagnose, follow
+from layda.diagnosis.findings import Diagnosis, Finding, Remedy
+from layda.diagnosis.report import report
 from layda.diagnosis.words import SHORT, describe, remarks
 
-__all__ = ["SHORT", "describe", "remarks"]
+__all__ = ["SHORT", "Diagnosis", "Finding", "Remedy", "describe", "diagnose", "follow", "remarks", "report"]
