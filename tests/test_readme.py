@@ -69,11 +69,13 @@ def test_code(code: str) -> None:
         assert re.fullmatch(re.escape(comment).replace("…", ".*"), line), line
 
 
-def test_the_sentences_shown_are_those_of_the_race(capsys: pytest.CaptureFixture[str]) -> None:
-    main(["race"])
-    said = " ".join(capsys.readouterr().out.split())
-    for line in "".join(blocks("text")).splitlines():
-        assert " ".join(line.split()) in said
+def test_the_sentences_shown_are_those_of_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
+    commands = (["race"], ["diagnose", str(ROOT / "examples" / "stuck.layda")])
+    for command, block in zip(commands, blocks("text"), strict=True):
+        main(command)
+        said = " ".join(capsys.readouterr().out.split())
+        for sentence in re.split(r"\n(?=\S|  \w)", block):
+            assert " ".join(sentence.split()) in said
 
 
 def test_every_verdict_is_explained() -> None:

@@ -55,9 +55,14 @@ def breast_cancer_map() -> Any:
     return layda.plot(found, what="value")
 
 
+def rates() -> Any:
+    """How fast the heavy ball is on a bowl, and how it moves in each regime."""
+    return layda.plot(layda.theory.linear_system("heavy-ball"))
+
+
 PICTURES: dict[str, Callable[[], Any]] = {
     "lecture": lecture, "basins": basins, "lecture_map": lecture_map, "windows": windows,
-    "breast_cancer_map": breast_cancer_map,
+    "breast_cancer_map": breast_cancer_map, "rates": rates,
 }  # fmt: skip
 
 
