@@ -19,7 +19,7 @@ from layda._version import __version__
 
 if TYPE_CHECKING:
     from layda import errors, functions, lecture, measures, objectives, plots, program, rules, schedules, specs, theory
-    from layda.diagnosis import describe, diagnose, follow
+    from layda.diagnosis import describe, diagnose, energy, follow
     from layda.objective import Minimum, Objective
     from layda.plots import plot
     from layda.rule import Rule, Slot
@@ -44,6 +44,7 @@ _HOMES = {
     "descend": "layda.run",
     "describe": "layda.diagnosis",
     "diagnose": "layda.diagnosis",
+    "energy": "layda.diagnosis",
     "follow": "layda.diagnosis",
     "ensemble": "layda.run",
     "escape_share": "layda.run.escape",
@@ -65,9 +66,9 @@ _ROOMS = (
 
 __all__ = [
     "Minimum", "Objective", "Race", "Rule", "Slot", "Trajectory", "Verdict", "__version__", "descend", "describe",
-    "diagnose", "ensemble", "errors", "escape_share", "escape_windows", "follow", "fractions", "functions", "lecture",
-    "load", "measures", "objectives", "open_sweep", "plot", "plots", "program", "race", "rules", "save", "schedules",
-    "scipy_method", "specs", "sweep", "theory", "zoom",
+    "diagnose", "energy", "ensemble", "errors", "escape_share", "escape_windows", "follow", "fractions", "functions",
+    "lecture", "load", "measures", "objectives", "open_sweep", "plot", "plots", "program", "race", "rules", "save",
+    "schedules", "scipy_method", "specs", "sweep", "theory", "zoom",
 ]  # fmt: skip
 
 

@@ -141,6 +141,14 @@ class Rule(ABC):
         """
         return None
 
+    def as_heavy_ball(self, before: Self) -> tuple[Any, Any] | None:
+        """α and β of the heavy ball v ← βv + αg, x ← x − v that takes the same step; ``None`` where there is none.
+
+        Args:
+            before: this rule with the settings of the step before (with its own at the first step).
+        """
+        return None
+
     @property
     def decays_weights(self) -> bool:
         """Whether weight decay takes part in the step at all."""

@@ -67,7 +67,7 @@ def test_an_upper_bound_close_to_the_saddle(name: str) -> None:
 
 def test_a_table_has_barriers_too() -> None:
     pytest.importorskip("sklearn")
-    objective = layda.objectives.data_objective("breast_cancer")
+    objective = layda.objectives.data_objective("diabetes")
     a, b = np.zeros(objective.dimension), np.ones(objective.dimension)
     found = barrier(objective, a, b)
     assert found.height == max(objective.value(a), objective.value(b)), "a convex loss has no barrier"

@@ -3,8 +3,21 @@
 from __future__ import annotations
 
 from layda.diagnosis.advice import diagnose, follow
+from layda.diagnosis.energies import Energy, energy
 from layda.diagnosis.findings import Diagnosis, Finding, Remedy
 from layda.diagnosis.report import report
 from layda.diagnosis.words import SHORT, describe, remarks
 
-__all__ = ["SHORT", "Diagnosis", "Finding", "Remedy", "describe", "diagnose", "follow", "remarks", "report"]
+__all__ = [
+    "SHORT",
+    "Diagnosis",
+    "Energy",
+    "Finding",
+    "Remedy",
+    "describe",
+    "diagnose",
+    "energy",
+    "follow",
+    "remarks",
+    "report",
+]

@@ -38,6 +38,10 @@ class GradientDescent(Rule):
         """x ← x − αg."""
         return position - self.learning_rate * gradient, ()
 
+    def as_heavy_ball(self, before: Self) -> tuple[Any, Any] | None:
+        """α, and no momentum."""
+        return self.learning_rate, 0.0
+
     def tuned(self, mu: float, steepest: float) -> tuple[dict[str, float], str] | None:
         """α = 2/(L + μ), with the factor (κ − 1)/(κ + 1) per step."""
         return {"learning_rate": 2.0 / (steepest + mu)}, "Polyak 1987, §1.4"

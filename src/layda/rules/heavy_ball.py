@@ -69,6 +69,15 @@ class HeavyBall(Rule):
         """g/(1 − β), what the velocity has gathered when the gradient does not change; g for the average."""
         return gradient if self.form == "average" else gradient / (1.0 - self.momentum)
 
+    def as_heavy_ball(self, before: Self) -> tuple[Any, Any] | None:
+        """α_k and β_k; of "step" β_k α_k/α_(k−1), its velocity not being scaled yet; of "average" also α_k(1 − β_k)."""
+        if self.form == "velocity":
+            return self.learning_rate, self.momentum
+        carried = self.momentum * self.learning_rate / before.learning_rate
+        if self.form == "step":
+            return self.learning_rate, carried
+        return self.learning_rate * (1.0 - self.momentum), carried
+
     def tuned(self, mu: float, steepest: float) -> tuple[dict[str, float], str] | None:
         """α = (2/(√L + √μ))², β = ((√L − √μ)/(√L + √μ))², with the factor √β; the average takes α/(1 − β)."""
         both = sqrt(steepest) + sqrt(mu)

@@ -20,7 +20,8 @@ __all__ = ["Barrier", "barrier"]
 
 Array = NDArray[np.float64]
 _GRID = 4097
-_IMAGES, _SWEEPS, _FINE = 33, 400, 2001
+_IMAGES, _SWEEPS = 33, 400
+_FINE, _FINE_SLOW = 2001, 161
 
 
 @dataclass(frozen=True)
@@ -110,12 +111,12 @@ def _line(objective: Objective, first: Array, last: Array) -> Array:
 
 def _string(objective: Objective, first: Array, last: Array) -> Array:
     """The string method: images slide down across the path and are spread evenly along it, again and again."""
-    share = np.linspace(0.0, 1.0, _IMAGES)
+    share, count = np.linspace(0.0, 1.0, _IMAGES), _FINE if isinstance(objective, TracedObjective) else _FINE_SLOW
     path = first + share[:, None] * (last - first)
     length = float(np.linalg.norm(last - first))
     if length == 0.0:
         return path
-    best, lowest = path, float(np.max(objective.values(_fine(path))))
+    best, lowest = path, float(np.max(objective.values(_fine(path, count))))
     step = 0.1 * length / _IMAGES
     for sweep in range(_SWEEPS):
         slope = _gradients(objective, path[1:-1])
@@ -130,12 +131,12 @@ def _string(objective: Objective, first: Array, last: Array) -> Array:
         moved[1:-1] -= step * across / np.maximum(np.max(size), 1e-300)
         path = _evenly(moved)
         if sweep % 10 == 9:
-            height = float(np.max(objective.values(_fine(path))))
+            height = float(np.max(objective.values(_fine(path, count))))
             if height < lowest:
                 best, lowest = path, height
             else:
                 step *= 0.5
-    return _with_tops(objective, _fine(best))
+    return _with_tops(objective, _fine(best, count))
 
 
 def _with_tops(objective: Objective, path: Array) -> Array:
@@ -164,7 +165,7 @@ def _evenly(path: Array) -> Array:
     return np.stack([np.interp(wanted, gone, column) for column in path.T], axis=1)
 
 
-def _fine(path: Array) -> Array:
+def _fine(path: Array, count: int) -> Array:
     """Many points along the same broken line."""
-    share, wanted = np.linspace(0.0, 1.0, len(path)), np.linspace(0.0, 1.0, _FINE)
+    share, wanted = np.linspace(0.0, 1.0, len(path)), np.linspace(0.0, 1.0, count)
     return np.stack([np.interp(wanted, share, column) for column in path.T], axis=1)
