@@ -15,6 +15,7 @@ from layda.cli.lists import objectives, rules
 from layda.cli.race import race
 from layda.cli.sweep import basins, cache, sweep
 from layda.cli.theory import theory
+from layda.cli.weights import weights
 from layda.errors import FormulaError, LaydaError
 
 __all__ = ["app", "run"]
@@ -33,6 +34,7 @@ app.command("basins")(basins)
 app.command("diagnose")(diagnose)
 app.command("lecture")(lecture)
 app.command("theory")(theory)
+app.command("weights")(weights)
 app.command("rules")(rules)
 app.command("objectives")(objectives)
 app.add_typer(cache, name="cache")

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from layda.diagnosis import Energy
 from layda.errors import FileError, nearest
+from layda.measures.weights import Weights
+from layda.plots.barrier import draw_barrier
+from layda.plots.energy import draw_energy
 from layda.plots.landscape import draw_line, draw_plane
 from layda.plots.maps import draw_map
 from layda.plots.rate_map import draw_rates
 from layda.plots.style import RC, look, verdict_colour
+from layda.plots.weights import draw_weights
 from layda.plots.windows import draw_windows
 from layda.run import Race, Trajectory
 from layda.run.escape import Windows
 from layda.run.files import whole_file
-from layda.theory import LinearSystem
+from layda.theory import Barrier, LinearSystem
 
 if TYPE_CHECKING:
     import xarray
@@ -32,10 +38,14 @@ FORMATS = ("png", "svg", "pdf")
 """What a picture can be saved as."""
 
 _MOST_PANELS = 16
+_OTHERS: dict[type, Callable[..., Figure]] = {
+    LinearSystem: draw_rates, Energy: draw_energy, Weights: draw_weights, Barrier: draw_barrier,
+}  # fmt: skip
+"""What is drawn by one function alone."""
 
 
 def plot(
-    result: Trajectory | Race | Windows | LinearSystem | xarray.Dataset,
+    result: Trajectory | Race | Windows | LinearSystem | Energy | Weights | Barrier | xarray.Dataset,
     path: str | os.PathLike[str] | None = None,
     **options: Any,
 ) -> Figure:
@@ -46,7 +56,8 @@ def plot(
 
     Args:
         result: what to draw: a run, a race, a dataset of :func:`layda.sweep` or :func:`layda.escape_share`, or the
-            windows of :func:`layda.escape_windows`, the system of :func:`layda.theory.linear_system` (its rates).
+            windows of :func:`layda.escape_windows`; the system of :func:`layda.theory.linear_system` (its rates), the
+            energies of :func:`layda.energy`, weights of past gradients, a barrier.
         path: where to save it (png, svg or pdf, by the suffix); the file is whole or not there.
         options: for the map of a sweep, those of :func:`layda.plots.maps.draw_map` (``what``, ``select``, …); for
             windows, and for a sweep with ``what="windows"``, those of :func:`layda.plots.windows.draw_windows`.
@@ -71,8 +82,8 @@ def plot(
             runs = [result] if isinstance(result, Trajectory) else list(result.runs)
             figure = Figure(figsize=_size(runs), dpi=130)
             _draw(figure, runs)
-        elif isinstance(result, LinearSystem):
-            figure = draw_rates(result, **options)
+        elif isinstance(result, tuple(_OTHERS)):
+            figure = next(draw for kind, draw in _OTHERS.items() if isinstance(result, kind))(result, **options)
         elif isinstance(result, Windows) or options.get("what") == "windows":
             figure = draw_windows(result, **{name: value for name, value in options.items() if name != "what"})
         else:
