@@ -38,7 +38,7 @@ def test_a_picture_and_a_slot(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ("arguments", "words"),
     [
         (["heavy-ball", "--of", "velocty"], "did you mean velocity"),
-        (["heavy-ball", "--count", "0"], "0"),
+        (["heavy-ball", "--count", "0"], "--count"),
         (["nothing"], "nothing"),
     ],
 )

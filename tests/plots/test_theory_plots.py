@@ -1,4 +1,4 @@
-"""Pictures of theory: rates, energies, weights, barriers; they are drawn, say what they show, and speak two languages."""
+"""Pictures of theory: rates, energies, weights, barriers; drawn, in two languages, and true."""
 
 from __future__ import annotations
 

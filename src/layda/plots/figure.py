@@ -85,10 +85,12 @@ def plot(
         elif isinstance(result, tuple(_OTHERS)):
             figure = next(draw for kind, draw in _OTHERS.items() if isinstance(result, kind))(result, **options)
         elif isinstance(result, Windows) or options.get("what") == "windows":
-            figure = draw_windows(result, **{name: value for name, value in options.items() if name != "what"})
+            figure = draw_windows(
+                cast(Any, result), **{name: value for name, value in options.items() if name != "what"}
+            )
         else:
-            what = {"what": "share"} if "what" not in options and "share" in result else {}
-            figure = draw_map(result, **(what | options))
+            what = {"what": "share"} if "what" not in options and "share" in cast(Any, result) else {}
+            figure = draw_map(cast(Any, result), **(what | options))
         if path is not None:
             with whole_file(path) as draft:
                 # No date in the file: the same result gives the same bytes.
