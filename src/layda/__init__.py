@@ -20,6 +20,7 @@ from layda._version import __version__
 if TYPE_CHECKING:
     from layda import errors, functions, lecture, measures, objectives, plots, program, rules, schedules, specs
     from layda.diagnosis import describe
+    from layda.diagnosis.tune import tune
     from layda.objective import Minimum, Objective
     from layda.plots import plot
     from layda.rule import Rule, Slot
@@ -54,6 +55,7 @@ _HOMES = {
     "save": "layda.run",
     "scipy_method": "layda.run",
     "sweep": "layda.run",
+    "tune": "layda.diagnosis",
     "zoom": "layda.run.escape",
 }
 _ROOMS = ("errors", "functions", "lecture", "measures", "objectives", "plots", "program", "rules", "schedules", "specs")
@@ -62,7 +64,7 @@ __all__ = [
     "Minimum", "Objective", "Race", "Rule", "Slot", "Trajectory", "Verdict", "__version__", "descend", "describe",
     "ensemble", "errors", "escape_share", "escape_windows", "fractions", "functions", "lecture", "load", "measures",
     "objectives", "open_sweep", "plot", "plots", "program", "race", "rules", "save", "schedules", "scipy_method",
-    "specs", "sweep", "zoom",
+    "specs", "sweep", "tune", "zoom",
 ]  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from layda.diagnosis.tune import Tuned, tune
 from layda.diagnosis.words import SHORT, describe, remarks
 
-__all__ = ["SHORT", "describe", "remarks"]
+__all__ = ["SHORT", "Tuned", "describe", "remarks", "tune"]

@@ -1,0 +1,152 @@
+"""Where a tuning looks first: theory's settings for the curvatures seen, and a coarse field of α and β."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from layda.diagnosis.bottom import Bottom
+from layda.diagnosis.curvature import Curvature
+from layda.errors import SettingError
+from layda.objective import Objective
+from layda.rule import Rule, Stepper
+from layda.settings import numbers_of
+
+__all__ = ["Theory", "decays", "field_of", "rate_path", "share_path", "theory_of"]
+
+Array = NDArray[np.float64]
+_SHARES = (0.0, 0.5, 0.75, 0.88, 0.94, 0.97, 0.985)
+_RATIO = 2.5  # between neighbouring rates of the field
+_FROM, _TO = 0.06, 4.0  # times 1/λ
+_LENGTHS = (1e-3, 1.0)  # of the way to the bottom, for rules whose step does not grow with the slope
+_TOTALS, _SPANS, _BOOSTS = (1e-2, 1e-4, 1e-6), (1.0, 0.25), (1.0, 4.0, 16.0)
+
+
+@dataclass(frozen=True)
+class Theory:
+    """What theory gives for a range of curvatures.
+
+    Attributes:
+        seen: where the curvatures were seen, in words.
+        smallest, largest: μ and L.
+        settings: the best settings, path -> number.
+        rate: their asymptotic rate ρ. steps: until f − f* has fallen by the tolerance, log ε/(2 log ρ).
+        closed_form: whether a formula gives them; else they were found numerically.
+        source: where that is written.
+    """
+
+    seen: str
+    smallest: float
+    largest: float
+    settings: Mapping[str, float]
+    rate: float
+    closed_form: bool
+    source: str
+
+    def steps(self, tolerance: float) -> float:
+        """About so many steps until f − f* has fallen to the share ``tolerance`` of what it was."""
+        return math.log(tolerance) / (2.0 * math.log(self.rate)) if 0.0 < self.rate < 1.0 else math.nan
+
+
+def rate_path(rule: Rule) -> str:
+    """The number that is the learning rate: of a schedule, its first value.
+
+    Raises:
+        SettingError: a schedule without one.
+    """
+    known = numbers_of(rule)
+    for path in ("learning_rate", "learning_rate.initial"):
+        if path in known:
+            return path
+    raise SettingError(
+        f"the learning rate of {rule} is a schedule that has no first value to be tuned; give a number, or an "
+        "exponential decay"
+    )
+
+
+def share_path(rule: Rule) -> tuple[str, ...]:
+    """The number that is the momentum, if the rule has one: "momentum", or "beta1" as in Adam."""
+    known = numbers_of(rule)
+    return next(((name,) for name in ("momentum", "beta1") if name in known), ())
+
+
+def theory_of(
+    rule: Rule, at_start: Curvature, at_minimum: Curvature | None, quadratic: bool
+) -> tuple[tuple[Theory, ...], str]:
+    """Theory's settings for the curvature at the minimum, and for all that was seen; else why there are none."""
+    if at_minimum is None or at_minimum.smallest_positive is None:
+        return (), "no theory: the curvature at the bottom is not positive in any direction"
+    low, high = at_minimum.smallest_positive, at_minimum.largest
+    ranges = [("everywhere" if quadratic else "at the minimum", low, high)]
+    if at_start.largest > high * 1.01:
+        ranges.append(("at the minimum and at the start", low, at_start.largest))
+    found = []
+    for seen, mu, largest in ranges:
+        one = _best(rule, mu, largest)
+        if one is None:
+            return (), f"no theory: {rule.name} is not linear in the gradient; the race alone decides"
+        found.append(Theory(seen, mu, largest, *one))
+    return tuple(found), ""
+
+
+def _best(rule: Rule, mu: float, largest: float) -> Any:
+    if rule.name != "heavy-ball":
+        return None
+    a, b = math.sqrt(largest), math.sqrt(mu)
+    return (
+        {"learning_rate": (2.0 / (a + b)) ** 2, "momentum": ((a - b) / (a + b)) ** 2},
+        (a - b) / (a + b), True, "Polyak 1964",
+    )  # fmt: skip
+
+
+def field_of(
+    rule: Rule, start: Array, ground: Bottom, sizes: list[float], objective: Objective
+) -> list[dict[str, float]]:
+    """α over the rates that the curvatures allow (or over lengths, for rules that step by length), times a few β.
+
+    α is in units of the rule's first step: where a larger β makes that smaller, α grows.
+    """
+    rate, share = rate_path(rule), share_path(rule)
+    shares = _SHARES if share else (math.nan,)
+    stepper = Stepper(rule)
+    slope = objective.step_gradient(start, 0)
+    first = [_first_step(stepper, start, slope, rate, share, beta) for beta in shares]
+    unit = first[0]
+    with np.errstate(all="ignore"):
+        doubled = _first_step(stepper, start, 2.0 * slope, rate, share, shares[0])
+    if abs(doubled - unit) <= 1e-3 * unit:
+        way = float(np.max(np.abs(ground.position - start))) or 1.0
+        low, high = (end * way / unit for end in _LENGTHS)
+    else:
+        known = [size for size in sizes if math.isfinite(size) and size > 1e-3 * max(sizes)] or [1.0]
+        gain = unit / max(float(np.max(np.abs(slope))), 1e-300)
+        low, high = _FROM / (max(known) * gain), _TO / (min(known) * gain)
+    count = max(2, math.ceil(math.log(high / low) / math.log(_RATIO)))
+    rows = []
+    for beta, step in zip(shares, first, strict=True):
+        scale = unit / step if 0.0 < step < math.inf else 1.0
+        for alpha in np.geomspace(low, high, count):
+            rows.append({rate: float(alpha * scale)} | ({share[0]: beta} if share else {}))
+    return rows
+
+
+def _first_step(stepper: Stepper, start: Array, slope: Array, rate: str, share: tuple[str, ...], beta: float) -> float:
+    """The largest displacement of the first step at α = 1."""
+    numbers = stepper.numbers | {rate: 1.0} | ({share[0]: beta} if share else {})
+    with np.errstate(all="ignore"):
+        ahead, _ = stepper.step(numbers, 0.0, start, slope, stepper.start(numbers, start))
+    return float(np.max(np.abs(ahead - start)))
+
+
+def decays(settings: Mapping[str, float], rate: str, steps: int) -> list[dict[str, float]]:
+    """Rates from the constant one up to 16 times it that fall to 1e-2, 1e-4, 1e-6 of themselves, sooner or later."""
+    rest = {name: value for name, value in settings.items() if name != rate}
+    return [
+        rest | {f"{rate}.initial": settings[rate] * boost, f"{rate}.decay": total ** (1.0 / max(1.0, span * steps))}
+        for boost in _BOOSTS for total in _TOTALS for span in _SPANS
+    ]  # fmt: skip
