@@ -22,6 +22,7 @@ __all__ = ["Candidate", "Search"]
 Array = NDArray[np.float64]
 Settings = Mapping[str, float]
 _LEAST_BRAKE = 1e-5  # 1 − β and 1 − δ
+_LONGER = 50  # steps, beyond as many again, for which a patient race goes on
 _FACTORS = (2.0, 2.0**0.5, 2.0**0.25, 2.0**0.125)  # of the pattern, one after the other
 
 
@@ -112,7 +113,7 @@ class Search:
         limit = min(limit, self.steps) + 1
         ended = lockstep(
             self.objective, self.rule, self.start, numbers, target=self.target,
-            steps=2 * limit + 10 if self.patient else limit, first_only=not self.patient, roll_on=self.patient,
+            steps=2 * limit + _LONGER if self.patient else limit, first_only=not self.patient, roll_on=self.patient,
         )  # fmt: skip
         self.gradients += ended.gradients
         anyone = bool(np.any(ended.arrived >= 0)) or (known is not None and known.steps is not None)

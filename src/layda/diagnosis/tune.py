@@ -12,14 +12,15 @@ from numpy.typing import NDArray
 
 from layda.diagnosis.bottom import Bottom, bottom
 from layda.diagnosis.curvature import Curvature, curvature_at
-from layda.diagnosis.lockstep import lockstep
 from layda.diagnosis.search import Candidate, Search
 from layda.diagnosis.tune_field import Theory, decays, field_of, rate_path, share_path, theory_of
 from layda.errors import SettingError
 from layda.objective import Objective
 from layda.rule import Rule
-from layda.run.descend import resolve_start, whole_number
+from layda.run.curvature import goes_down
+from layda.run.descend import descend, resolve_start, whole_number
 from layda.run.judge import descended
+from layda.run.result import Trajectory
 from layda.schedules import ExponentialDecay
 from layda.settings import replaced
 from layda.specs import to_objective, to_rule
@@ -29,7 +30,11 @@ __all__ = ["Tuned", "tune"]
 Array = NDArray[np.float64]
 _ROUNDS, _FEW_ROUNDS = 16, 5  # of the pattern; few where every candidate rolls to the end of its budget
 _PATIENCE = 4  # how many times the steps of a ball that only passed the target one that stays may take
+_BETTER = 0.5  # of the gap that a constant rate leaves: what a decaying one must come to without mini-batches
 _TRIED = 20  # candidates whose staying at the target is looked at
+_LONGER = 50  # steps, beyond as many again, for which a winner must stay
+_UNSTEADY = ("cycling", "frozen", "diverged", "undefined")  # verdicts of runs that are at the target by chance
+_FAR = 1e3  # box widths: a descent that gets there falls on and on
 _SAME = 1e-4  # of the largest eigenvalue: two Hessians that differ by less are called the same
 
 
@@ -41,17 +46,17 @@ class Tuned:
         objective, start: what was tuned for. rule: as it was asked for.
         recommended: the rule with the settings that did best.
         steps: its steps to the target; ``None`` where nothing got there within the budget.
-        stays: whether f stays at the target when it rolls on for as long again.
+        stays: whether f stays at the target when it rolls on: to the end of the budget, or until it has settled.
+        verdict: of that run, "converged" where the stopping test ended it. settled: its steps then.
         value: f at the last step of its race.
-        target: the value of f that the race went to. floor: f at the bottom of the start's basin. Both ``None`` where
-            no bottom was found; the race was then for the lowest f after ``budget`` steps.
-        minimum: where that bottom is, or ``None``.
+        target: the value of f that the race went to. floor: f at the bottom of the start's basin.
+        minimum: where that bottom is; ``None`` where the slope vanishes nowhere near.
         budget: the most steps of a candidate.
         at_start, at_minimum: the curvature there; the latter ``None`` where there is no bottom.
         quadratic: whether both are the same, so that theory's figures are exact.
         theory: what theory gives for the curvatures that were seen; empty where the rule is not linear (notes say so).
         candidates: every candidate of the race, the best first.
-        gradients: gradients of f that were spent, by "curvature", "bottom" and "race".
+        gradients: gradients of f that were spent, by "curvature", "bottom", "race" and "check".
         notes: what else a reader must know.
     """
 
@@ -61,9 +66,11 @@ class Tuned:
     recommended: Rule
     steps: int | None
     stays: bool
+    verdict: str | None
+    settled: int | None
     value: float
-    target: float | None
-    floor: float | None
+    target: float
+    floor: float
     minimum: tuple[float, ...] | None = field(repr=False)
     budget: int
     at_start: Curvature = field(repr=False)
@@ -115,8 +122,8 @@ def tune(
         The recommended rule with all that it was chosen by, as plain data.
 
     Raises:
-        SettingError: settings out of range, a start where f is not finite, or a learning rate that is a schedule of
-            another kind than an exponential decay.
+        SettingError: settings out of range; a start where f is not finite, that is a place of rest, or from which a
+            safe descent finds no minimum; a learning rate that is a schedule without a first value.
 
     >>> found = tune("quadratic", "heavy-ball")
     >>> found.at_minimum.largest, found.at_minimum.smallest, found.quadratic
@@ -151,6 +158,9 @@ class _Tuning:
         self.asked, self.rule, self.start, self.budget = objective, rule, start, steps
         self.place = np.array(start)
         self.notes: list[str] = []
+        self.searches: list[Search] = []
+        self.checked = 0
+        self.target = self.floor = math.nan
         # Coupled weight decay is a penalty: its own minima, and its own curvature.
         self.objective, self.rolling = descended(objective, rule), rule
         if self.objective is not objective and not rule.decoupled:
@@ -170,24 +180,25 @@ class _Tuning:
         size = float(np.max(np.abs(at_start.spectrum), initial=0.0))
         ground = bottom(self.objective, self.place, size)
         at_minimum = curvature_at(self.objective, ground.position) if ground.found else None
-        target, floor = self._target(height, ground)
+        self.target, self.floor = self._target(height, ground)
         quadratic = at_minimum is not None and _same(at_start, at_minimum)
         advice, reason = theory_of(self.rolling, at_start, at_minimum, quadratic)
         if reason:
             self.notes.append(reason)
-        rows = self._rows(advice, at_start, at_minimum, ground)
-        winner, stays, searches = self._raced(rows, -np.inf if target is None else target)
-        candidates = {key: one for search in searches for key, one in search.found.items()}
+        winner, run = self._raced(self._rows(advice, at_start, at_minimum, ground))
+        candidates = {key: one for search in self.searches for key, one in search.found.items()}
         return Tuned(
             objective=self.asked,
             start=self.start,
             rule=self.rule,
-            recommended=self._with(winner.settings),
+            recommended=self._with(winner.settings, self.rule),
             steps=winner.steps,
-            stays=stays,
+            stays=run is not None,
+            verdict=None if run is None else run.verdict.kind,
+            settled=run.steps if run is not None and run.verdict.kind == "converged" else None,
             value=winner.value,
-            target=target,
-            floor=floor,
+            target=self.target,
+            floor=self.floor,
             minimum=tuple(ground.position.tolist()) if ground.found else None,
             budget=self.budget,
             at_start=at_start,
@@ -198,28 +209,33 @@ class _Tuning:
             gradients={
                 "curvature": math.ceil(at_start.gradients + (at_minimum.gradients if at_minimum is not None else 0.0)),
                 "bottom": ground.gradients,
-                "race": sum(search.gradients for search in searches),
+                "race": sum(search.gradients for search in self.searches),
+                "check": self.checked,
             },
             notes=tuple(self.notes),
         )
 
-    def _target(self, height: float, ground: Bottom) -> tuple[float | None, float | None]:
-        floor = ground.value if ground.found else None
+    def _target(self, height: float, ground: Bottom) -> tuple[float, float]:
+        """The value of f that the race goes to, and the bottom's."""
         if self.asked_target is not None:
-            below = floor is not None and self.asked_target > floor
-            return float(self.asked_target), floor if below else None
-        if floor is None:
-            self.notes.append(
-                "no bottom was found below the start: f falls on and on there, or is not smooth; the race is for the "
-                f"lowest f after {self.budget} steps"
+            return float(self.asked_target), min(ground.value, float(self.asked_target))
+        widest = max(high - low for low, high in self.objective.box)
+        away = float(np.max(np.abs(ground.position - self.place)))
+        falling = not ground.found and not away <= _FAR * max(widest, float(np.max(np.abs(self.place))))
+        if falling or (ground.found and bool(goes_down(self.objective, ground.position[None])[0])):
+            raise SettingError(
+                f"from the start {list(self.start)} {self.objective.name} has no minimum that a safe descent finds: "
+                + ("f falls on and on" if falling else f"it ends at a saddle, {ground.position[:4].tolist()}")
+                + "; take another start, or give the value of f that is to be reached as target"
             )
-            return None, None
-        if not height > floor:
+        if not height > ground.value:
             raise SettingError(
                 f"the start {list(self.start)} is a place of rest already: nothing can be tuned from there; take "
                 "another start"
             )
-        return floor + self.tolerance * (height - floor), floor
+        if not ground.found:
+            self.notes.append("the slope vanishes nowhere near: the target is taken from the lowest f that was found")
+        return ground.value + self.tolerance * (height - ground.value), ground.value
 
     def _rows(
         self, advice: tuple[Theory, ...], before: Curvature, after: Curvature | None, ground: Bottom
@@ -231,73 +247,86 @@ class _Tuning:
         known = [("theory", one.settings) for one in advice if set(one.settings) == names]
         return [*known, *(("field", row) for row in field)]
 
-    def _raced(
-        self, rows: list[tuple[str, Mapping[str, float]]], target: float
-    ) -> tuple[Candidate, bool, list[Search]]:
-        """The winner, whether it stays at the target, and all searches.
+    def _raced(self, rows: list[tuple[str, Mapping[str, float]]]) -> tuple[Candidate, Trajectory | None]:
+        """The winner, and its run where it stays at the target.
 
-        The quick race comes first; where its winners only pass the target on their way, a patient one; where that does
-        not help, or every step has a gradient of its own, one of decaying rates.
+        The quick race comes first; where its winners only pass the target on their way, a patient one; where they
+        cycle, or every step has a gradient of its own, one of decaying rates.
         """
         names = (rate_path(self.rolling), *share_path(self.rolling))
-        quick = Search(self.objective, self.rolling, self.place, target, self.budget, self.progress)
+        quick = self._search(self.rolling, self.budget)
         quick.heat(rows)
         quick.refine(names, _ROUNDS if quick.best is not None and quick.best.steps is not None else _FEW_ROUNDS)
         best = quick.best
         if best is None:
             self.notes.append("every candidate was lost: the rule's own settings are given back")
-            return Candidate({}, "field", None, 0, "lost", math.nan), False, [quick]
-        if best.steps is not None and not self.objective.stochastic:
-            staying = self._staying(quick)
-            if staying is not None:
-                return staying, True, [quick]
-            horizon = min(self.budget, _PATIENCE * best.steps + 10)
-            patient = Search(self.objective, self.rolling, self.place, target, horizon, self.progress, patient=True)
-            patient.heat(rows)
-            patient.refine(names, _ROUNDS)
-            if patient.best is not None and patient.best.steps is not None:
-                return patient.best, True, [quick, patient]
+            return Candidate({}, "field", None, 0, "lost", math.nan), None
+        if not self.objective.stochastic:
+            if best.steps is None:
+                run = self._rolled(best, self.budget)
+                if run.verdict.kind not in _UNSTEADY:
+                    return best, None
+            else:
+                staying = self._staying(quick)
+                if staying is None:
+                    patient = self._search(self.rolling, min(self.budget, _PATIENCE * best.steps + 10), patient=True)
+                    patient.heat(rows)
+                    patient.refine(names, _ROUNDS)
+                    staying = self._staying(patient)
+                if staying is not None:
+                    return staying
         if isinstance(self.rule.learning_rate, ExponentialDecay):  # type: ignore[attr-defined]
-            return best, False, [quick]
-        return self._decayed(quick, best, target)
+            return best, None
+        return self._decayed(best)
 
-    def _decayed(self, quick: Search, constant: Candidate, target: float) -> tuple[Candidate, bool, list[Search]]:
+    def _decayed(self, constant: Candidate) -> tuple[Candidate, Trajectory | None]:
         """Decaying rates against the best constant one."""
         rate = rate_path(self.rolling)
         moving = replace(self.rolling, learning_rate=ExponentialDecay(constant.settings[rate]))  # type: ignore[call-arg]
-        search = Search(self.objective, moving, self.place, target, self.budget, self.progress)
+        search = self._search(moving, self.budget)
         search.heat(("decay", row) for row in decays(constant.settings, rate, self.budget))
         search.refine((f"{rate}.initial", f"{rate}.decay"), _FEW_ROUNDS)
-        best, searches = search.best, [quick, search]
-        if best is not None and best.steps is not None:
-            staying = None if self.objective.stochastic else self._staying(search)
+        best = search.best
+        if best is None:
+            return constant, None
+        if self.objective.stochastic:
+            return (best if best.rank < constant.rank else constant), None
+        if best.steps is not None:
+            staying = self._staying(search)
             if staying is not None:
-                return staying, True, searches
-        passes = constant.steps is not None and not self.objective.stochastic
-        if best is not None and (passes or best.rank < constant.rank):
-            constant = best
-        if passes:
+                return staying
+        if constant.steps is not None:
             self.notes.append("the best settings reach the target but do not stay there, and no decay of the rate does")
-        return constant, False, searches
+        elif best.steps is not None or best.value - self.floor < _BETTER * (constant.value - self.floor):
+            return best, None
+        return constant, None
 
-    def _staying(self, search: Search) -> Candidate | None:
-        """The best of those that are still at the target after as many steps again."""
+    def _staying(self, search: Search) -> tuple[Candidate, Trajectory] | None:
+        """The best of those that are still at the target in the last quarter of the budget, and its run."""
         least = search.best.steps if search.best is not None else None
         for one in search.ranked()[:_TRIED]:
-            if one.steps is None or least is None or one.steps > 2 * least:
+            if least is None or one.steps is None or one.steps > 2 * least:
                 break
-            numbers = {name: np.array([value]) for name, value in one.settings.items()}
-            again = lockstep(
-                search.objective, search.rule, self.place, numbers, target=-np.inf, steps=2 * one.steps + 10
-            )
-            search.gradients += again.gradients
-            if again.last[0] <= search.target:
-                return one
+            run = self._rolled(one, max(self.budget, 2 * one.steps + _LONGER))
+            late = run.values[-1 - len(run.values) // 4 :]
+            if run.verdict.kind not in _UNSTEADY and bool(np.all(late <= search.target)):
+                return one, run
         return None
 
-    def _with(self, settings: dict[str, float]) -> Rule:
-        """The rule as it was asked for, with these numbers."""
-        rule = self.rule
+    def _rolled(self, one: Candidate, steps: int) -> Trajectory:
+        """The candidate alone, with the stopping test and its verdict."""
+        rule = self._with(one.settings, self.rolling)
+        # The verdict needs no other minima, and a search for them would only cost time.
+        run = descend(replace(self.objective, convex=True), rule, start=self.start, steps=steps)
+        self.checked += run.evaluations
+        return run
+
+    def _search(self, rule: Rule, steps: int, patient: bool = False) -> Search:
+        self.searches.append(Search(self.objective, rule, self.place, self.target, steps, self.progress, patient))
+        return self.searches[-1]
+
+    def _with(self, settings: dict[str, float], rule: Rule) -> Rule:
+        """The rule with these numbers."""
         rate = rate_path(rule)
         if f"{rate}.initial" in settings:
             decay = ExponentialDecay(settings[f"{rate}.initial"], settings[f"{rate}.decay"])

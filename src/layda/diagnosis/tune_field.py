@@ -23,7 +23,7 @@ Array = NDArray[np.float64]
 _SHARES = (0.0, 0.5, 0.75, 0.88, 0.94, 0.97, 0.985)
 _RATIO = 2.5  # between neighbouring rates of the field
 _FROM, _TO = 0.06, 4.0  # times 1/λ
-_LENGTHS = (1e-3, 1.0)  # of the way to the bottom, for rules whose step does not grow with the slope
+_LENGTHS = (1e-3, 0.6)  # of the way to the bottom, for rules whose step does not grow with the slope
 _TOTALS, _SPANS, _BOOSTS = (1e-2, 1e-4, 1e-6), (1.0, 0.25), (1.0, 4.0, 16.0)
 
 
