@@ -31,8 +31,8 @@ Array = NDArray[np.float64]
 _ROUNDS, _FEW_ROUNDS = 16, 5  # of the pattern; few where every candidate rolls to the end of its budget
 _PATIENCE = 4  # how many times the steps of a ball that only passed the target one that stays may take
 _BETTER = 0.5  # of the gap that a constant rate leaves: what a decaying one must come to without mini-batches
-_TRIED = 20  # candidates whose staying at the target is looked at
-_LONGER = 50  # steps, beyond as many again, for which a winner must stay
+_TRIED = 6  # candidates whose staying at the target is looked at
+_LONGER, _FURTHER = 50, 1000  # steps beyond twice, and ten times, those to the target, for which a winner must stay
 _UNSTEADY = ("cycling", "frozen", "diverged", "undefined")  # verdicts of runs that are at the target by chance
 _FAR = 1e3  # box widths: a descent that gets there falls on and on
 _SAME = 1e-4  # of the largest eigenvalue: two Hessians that differ by less are called the same
@@ -46,7 +46,8 @@ class Tuned:
         objective, start: what was tuned for. rule: as it was asked for.
         recommended: the rule with the settings that did best.
         steps: its steps to the target; ``None`` where nothing got there within the budget.
-        stays: whether f stays at the target when it rolls on: to the end of the budget, or until it has settled.
+        stays: whether f stays at the target, and at rest, when the ball rolls on until it has settled, or for at least
+            as many steps again.
         verdict: of that run, "converged" where the stopping test ended it. settled: its steps then.
         value: f at the last step of its race.
         target: the value of f that the race went to. floor: f at the bottom of the start's basin.
@@ -160,7 +161,7 @@ class _Tuning:
         self.notes: list[str] = []
         self.searches: list[Search] = []
         self.checked = 0
-        self.target = self.floor = math.nan
+        self.target = self.floor = self.width = math.nan
         # Coupled weight decay is a penalty: its own minima, and its own curvature.
         self.objective, self.rolling = descended(objective, rule), rule
         if self.objective is not objective and not rule.decoupled:
@@ -181,6 +182,7 @@ class _Tuning:
         ground = bottom(self.objective, self.place, size)
         at_minimum = curvature_at(self.objective, ground.position) if ground.found else None
         self.target, self.floor = self._target(height, ground)
+        self.width = max(self.target - self.floor, self.tolerance * (height - ground.value))
         quadratic = at_minimum is not None and _same(at_start, at_minimum)
         advice, reason = theory_of(self.rolling, at_start, at_minimum, quadratic)
         if reason:
@@ -302,14 +304,17 @@ class _Tuning:
         return constant, None
 
     def _staying(self, search: Search) -> tuple[Candidate, Trajectory] | None:
-        """The best of those that are still at the target in the last quarter of the budget, and its run."""
+        """The best of those that are still at the target, and at rest there, when they have rolled on; and its run."""
         least = search.best.steps if search.best is not None else None
         for one in search.ranked()[:_TRIED]:
             if least is None or one.steps is None or one.steps > 2 * least:
                 break
-            run = self._rolled(one, max(self.budget, 2 * one.steps + _LONGER))
+            far = min(self.budget, 10 * one.steps + _FURTHER)
+            run = self._rolled(one, max(far, 2 * one.steps + _LONGER))
             late = run.values[-1 - len(run.values) // 4 :]
-            if run.verdict.kind not in _UNSTEADY and bool(np.all(late <= search.target)):
+            # A ball that has left for a deeper basin is below the target, too; it must have come to rest there.
+            calm = bool(np.all(late <= self.target)) and float(np.ptp(late)) <= self.width
+            if calm and run.verdict.kind not in _UNSTEADY:
                 return one, run
         return None
 
