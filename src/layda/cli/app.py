@@ -13,6 +13,7 @@ from layda.cli.lecture import lecture
 from layda.cli.lists import objectives, rules
 from layda.cli.race import race
 from layda.cli.sweep import basins, cache, sweep
+from layda.cli.tune import tune
 from layda.errors import FormulaError, LaydaError
 
 __all__ = ["app", "run"]
@@ -28,6 +29,7 @@ app = typer.Typer(
 app.command("race")(race)
 app.command("sweep")(sweep)
 app.command("basins")(basins)
+app.command("tune")(tune)
 app.command("lecture")(lecture)
 app.command("rules")(rules)
 app.command("objectives")(objectives)

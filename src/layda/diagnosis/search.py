@@ -17,7 +17,7 @@ from layda.diagnosis.lockstep import lockstep
 from layda.objective import Objective
 from layda.rule import Rule
 
-__all__ = ["Candidate", "Search"]
+__all__ = ["Candidate", "Search", "shortened", "tidy"]
 
 Array = NDArray[np.float64]
 Settings = Mapping[str, float]
@@ -101,7 +101,7 @@ class Search:
         """
         fresh: dict[tuple[tuple[str, float], ...], str] = {}
         for origin, row in rows:
-            if (key := _key(row)) not in self.found:
+            if (key := shortened(row)) not in self.found:
                 fresh.setdefault(key, origin)
         if not fresh:
             return
@@ -171,7 +171,8 @@ def moved(name: str, value: float, factor: float) -> float:
     return 1.0 - min(1.0, max(_LEAST_BRAKE, (1.0 - value) * factor))
 
 
-def _key(row: Settings) -> tuple[tuple[str, float], ...]:
+def shortened(row: Settings) -> tuple[tuple[str, float], ...]:
+    """The settings in the order of their names, each as :func:`tidy` makes it."""
     return tuple((name, tidy(name, value)) for name, value in sorted(row.items()))
 
 

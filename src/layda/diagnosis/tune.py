@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from layda.diagnosis.bottom import Bottom, bottom
 from layda.diagnosis.curvature import Curvature, curvature_at
 from layda.diagnosis.search import Candidate, Search
-from layda.diagnosis.tune_field import Theory, decays, field_of, rate_path, share_path, theory_of
+from layda.diagnosis.tune_field import Theory, decays, field_of, rate_path, share_path, steps_by_length, theory_of
 from layda.errors import SettingError
 from layda.objective import Objective
 from layda.rule import Rule
@@ -28,6 +28,7 @@ from layda.specs import to_objective, to_rule
 __all__ = ["Tuned", "tune"]
 
 Array = NDArray[np.float64]
+Rows = list[tuple[str, Mapping[str, float]]]
 _ROUNDS, _FEW_ROUNDS = 16, 5  # of the pattern; few where every candidate rolls to the end of its budget
 _PATIENCE = 4  # how many times the steps of a ball that only passed the target one that stays may take
 _BETTER = 0.5  # of the gap that a constant rate leaves: what a decaying one must come to without mini-batches
@@ -35,6 +36,7 @@ _TRIED = 6  # candidates whose staying at the target is looked at
 _LONGER, _FURTHER = 50, 1000  # steps beyond twice, and ten times, those to the target, for which a winner must stay
 _UNSTEADY = ("cycling", "frozen", "diverged", "undefined")  # verdicts of runs that are at the target by chance
 _FAR = 1e3  # box widths: a descent that gets there falls on and on
+_RESIDUAL = 1e-3  # of Lanczos' method: the smallest curvature decides the rate, and is the last to be known
 _SAME = 1e-4  # of the largest eigenvalue: two Hessians that differ by less are called the same
 
 
@@ -52,6 +54,7 @@ class Tuned:
         value: f at the last step of its race.
         target: the value of f that the race went to. floor: f at the bottom of the start's basin.
         minimum: where that bottom is; ``None`` where the slope vanishes nowhere near.
+        tolerance: the target as a share of the gap between f at the start and f at the bottom.
         budget: the most steps of a candidate.
         at_start, at_minimum: the curvature there; the latter ``None`` where there is no bottom.
         quadratic: whether both are the same, so that theory's figures are exact.
@@ -73,6 +76,7 @@ class Tuned:
     target: float
     floor: float
     minimum: tuple[float, ...] | None = field(repr=False)
+    tolerance: float
     budget: int
     at_start: Curvature = field(repr=False)
     at_minimum: Curvature | None = field(repr=False)
@@ -177,16 +181,21 @@ class _Tuning:
         height = self.objective.value(self.place)
         if not math.isfinite(height):
             raise SettingError(f"f is {height} at the start {list(self.start)}; it must be finite; take another start")
-        at_start = curvature_at(self.objective, self.place)
+        at_start = curvature_at(self.objective, self.place, tolerance=_RESIDUAL)
         size = float(np.max(np.abs(at_start.spectrum), initial=0.0))
         ground = bottom(self.objective, self.place, size)
-        at_minimum = curvature_at(self.objective, ground.position) if ground.found else None
+        at_minimum = curvature_at(self.objective, ground.position, tolerance=_RESIDUAL) if ground.found else None
         self.target, self.floor = self._target(height, ground)
         self.width = max(self.target - self.floor, self.tolerance * (height - ground.value))
         quadratic = at_minimum is not None and _same(at_start, at_minimum)
         advice, reason = theory_of(self.rolling, at_start, at_minimum, quadratic)
         if reason:
             self.notes.append(reason)
+        if self.objective.stochastic:
+            self.notes.append(
+                "mini-batches: f is of all rows, and theory's limits are those of the full batch; small batches may "
+                "need smaller rates"
+            )
         winner, run = self._raced(self._rows(advice, at_start, at_minimum, ground))
         candidates = {key: one for search in self.searches for key, one in search.found.items()}
         return Tuned(
@@ -202,6 +211,7 @@ class _Tuning:
             target=self.target,
             floor=self.floor,
             minimum=tuple(ground.position.tolist()) if ground.found else None,
+            tolerance=(self.target - self.floor) / (height - self.floor) if height > self.floor else math.nan,
             budget=self.budget,
             at_start=at_start,
             at_minimum=at_minimum,
@@ -239,9 +249,7 @@ class _Tuning:
             self.notes.append("the slope vanishes nowhere near: the target is taken from the lowest f that was found")
         return ground.value + self.tolerance * (height - ground.value), ground.value
 
-    def _rows(
-        self, advice: tuple[Theory, ...], before: Curvature, after: Curvature | None, ground: Bottom
-    ) -> list[tuple[str, Mapping[str, float]]]:
+    def _rows(self, advice: tuple[Theory, ...], before: Curvature, after: Curvature | None, ground: Bottom) -> Rows:
         """The first candidates: theory's, and a field over all that the curvatures allow."""
         names = {rate_path(self.rolling), *share_path(self.rolling)}
         sizes = [float(np.max(np.abs(one.spectrum), initial=0.0)) for one in (before, after) if one is not None]
@@ -249,59 +257,61 @@ class _Tuning:
         known = [("theory", one.settings) for one in advice if set(one.settings) == names]
         return [*known, *(("field", row) for row in field)]
 
-    def _raced(self, rows: list[tuple[str, Mapping[str, float]]]) -> tuple[Candidate, Trajectory | None]:
-        """The winner, and its run where it stays at the target.
-
-        The quick race comes first; where its winners only pass the target on their way, a patient one; where they
-        cycle, or every step has a gradient of its own, one of decaying rates.
-        """
-        names = (rate_path(self.rolling), *share_path(self.rolling))
-        quick = self._search(self.rolling, self.budget)
-        quick.heat(rows)
-        quick.refine(names, _ROUNDS if quick.best is not None and quick.best.steps is not None else _FEW_ROUNDS)
-        best = quick.best
+    def _raced(self, rows: Rows) -> tuple[Candidate, Trajectory | None]:
+        """The winner, and its run where it stays at the target; at a decaying rate where a constant one will not do."""
+        best, staying = self._race(self.rolling, rows, (rate_path(self.rolling), *share_path(self.rolling)))
         if best is None:
             self.notes.append("every candidate was lost: the rule's own settings are given back")
             return Candidate({}, "field", None, 0, "lost", math.nan), None
-        if not self.objective.stochastic:
-            if best.steps is None:
-                run = self._rolled(best, self.budget)
-                if run.verdict.kind not in _UNSTEADY:
-                    return best, None
-            else:
-                staying = self._staying(quick)
-                if staying is None:
-                    patient = self._search(self.rolling, min(self.budget, _PATIENCE * best.steps + 10), patient=True)
-                    patient.heat(rows)
-                    patient.refine(names, _ROUNDS)
-                    staying = self._staying(patient)
-                if staying is not None:
-                    return staying
+        if staying is not None:
+            return staying
         if isinstance(self.rule.learning_rate, ExponentialDecay):  # type: ignore[attr-defined]
+            return best, None
+        # A rule that steps by length comes no nearer than its rate: what it needs is a decay, whatever it does.
+        by_slope = not steps_by_length(self.rolling, self.place, self.objective)
+        slow = best.steps is None and by_slope and not self.objective.stochastic
+        if slow and self._rolled(best, self.budget).verdict.kind not in _UNSTEADY:
             return best, None
         return self._decayed(best)
 
     def _decayed(self, constant: Candidate) -> tuple[Candidate, Trajectory | None]:
         """Decaying rates against the best constant one."""
-        rate = rate_path(self.rolling)
+        rate, share = rate_path(self.rolling), share_path(self.rolling)
         moving = replace(self.rolling, learning_rate=ExponentialDecay(constant.settings[rate]))  # type: ignore[call-arg]
-        search = self._search(moving, self.budget)
-        search.heat(("decay", row) for row in decays(constant.settings, rate, self.budget))
-        search.refine((f"{rate}.initial", f"{rate}.decay"), _FEW_ROUNDS)
-        best = search.best
-        if best is None:
+        rows = decays(constant.settings, rate, () if self.objective.stochastic else share, self.budget)
+        names = (f"{rate}.initial", f"{rate}.decay")
+        best, staying = self._race(moving, [("decay", row) for row in rows], names, _FEW_ROUNDS)
+        if staying is not None:
+            return staying
+        if best is None or (self.objective.stochastic and constant.rank <= best.rank):
             return constant, None
-        if self.objective.stochastic:
-            return (best if best.rank < constant.rank else constant), None
-        if best.steps is not None:
-            staying = self._staying(search)
-            if staying is not None:
-                return staying
-        if constant.steps is not None:
+        if constant.steps is not None and not self.objective.stochastic:
             self.notes.append("the best settings reach the target but do not stay there, and no decay of the rate does")
-        elif best.steps is not None or best.value - self.floor < _BETTER * (constant.value - self.floor):
+            return constant, None
+        nearer = best.value - self.floor < _BETTER * (constant.value - self.floor)
+        return (best if nearer or best.steps is not None or self.objective.stochastic else constant), None
+
+    def _race(
+        self, rule: Rule, rows: Rows, names: tuple[str, ...], rounds: int = _ROUNDS
+    ) -> tuple[Candidate | None, tuple[Candidate, Trajectory] | None]:
+        """The best, and the best that stays at the target with its run.
+
+        The quick race comes first; where its winners only pass the target on their way, a patient one.
+        """
+        quick = self._search(rule, self.budget)
+        quick.heat(rows)
+        arrived = quick.best is not None and quick.best.steps is not None
+        quick.refine(names, rounds if arrived else _FEW_ROUNDS)
+        best = quick.best
+        if best is None or best.steps is None or self.objective.stochastic:
             return best, None
-        return constant, None
+        staying = self._staying(quick)
+        if staying is None:
+            patient = self._search(rule, min(self.budget, _PATIENCE * best.steps + 10), patient=True)
+            patient.heat(rows)
+            patient.refine(names, rounds)
+            staying = self._staying(patient)
+        return best, staying
 
     def _staying(self, search: Search) -> tuple[Candidate, Trajectory] | None:
         """The best of those that are still at the target, and at rest there, when they have rolled on; and its run."""

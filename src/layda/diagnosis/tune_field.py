@@ -12,19 +12,21 @@ from numpy.typing import NDArray
 
 from layda.diagnosis.bottom import Bottom
 from layda.diagnosis.curvature import Curvature
+from layda.diagnosis.search import shortened
 from layda.errors import SettingError
 from layda.objective import Objective
 from layda.rule import Rule, Stepper
 from layda.settings import numbers_of
 
-__all__ = ["Theory", "decays", "field_of", "rate_path", "share_path", "theory_of"]
+__all__ = ["Theory", "decays", "field_of", "rate_path", "share_path", "steps_by_length", "theory_of"]
 
 Array = NDArray[np.float64]
 _SHARES = (0.0, 0.5, 0.75, 0.88, 0.94, 0.97, 0.985)
 _RATIO = 2.5  # between neighbouring rates of the field
 _FROM, _TO = 0.06, 4.0  # times 1/λ
 _LENGTHS = (1e-3, 0.6)  # of the way to the bottom, for rules whose step does not grow with the slope
-_TOTALS, _SPANS, _BOOSTS = (1e-2, 1e-4, 1e-6), (1.0, 0.25), (1.0, 4.0, 16.0)
+_MEMORIES = (0.5, 0.9)
+_TOTALS, _SPANS, _BOOSTS = (1e-3, 1e-6), (1.0, 0.25), (1.0, 4.0, 16.0, 64.0)
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,11 @@ class Theory:
     rate: float
     closed_form: bool
     source: str
+
+    @property
+    def raced_as(self) -> tuple[tuple[str, float], ...]:
+        """The settings as they take part in the race, with their digits shortened."""
+        return shortened(self.settings)
 
     def steps(self, tolerance: float) -> float:
         """About so many steps until f − f* has fallen to the share ``tolerance`` of what it was."""
@@ -117,9 +124,7 @@ def field_of(
     slope = objective.step_gradient(start, 0)
     first = [_first_step(stepper, start, slope, rate, share, beta) for beta in shares]
     unit = first[0]
-    with np.errstate(all="ignore"):
-        doubled = _first_step(stepper, start, 2.0 * slope, rate, share, shares[0])
-    if abs(doubled - unit) <= 1e-3 * unit:
+    if steps_by_length(rule, start, objective):
         way = float(np.max(np.abs(ground.position - start))) or 1.0
         low, high = (end * way / unit for end in _LENGTHS)
     else:
@@ -135,6 +140,20 @@ def field_of(
     return rows
 
 
+def steps_by_length(rule: Rule, start: Array, objective: Objective) -> bool:
+    """Whether the first step is as long for twice the slope: α is then a length, and not in units of 1/λ.
+
+    >>> from layda.objectives import get
+    >>> from layda.rules import Adam, HeavyBall
+    >>> [steps_by_length(rule, np.array([3.0, 2.0]), get("sphere")) for rule in (HeavyBall(), Adam())]
+    [False, True]
+    """
+    stepper, rate, share = Stepper(rule), rate_path(rule), share_path(rule)
+    slope = objective.step_gradient(start, 0)
+    once, twice = (_first_step(stepper, start, factor * slope, rate, share, 0.0) for factor in (1.0, 2.0))
+    return abs(twice - once) <= 1e-3 * once
+
+
 def _first_step(stepper: Stepper, start: Array, slope: Array, rate: str, share: tuple[str, ...], beta: float) -> float:
     """The largest displacement of the first step at α = 1."""
     numbers = stepper.numbers | {rate: 1.0} | ({share[0]: beta} if share else {})
@@ -143,10 +162,15 @@ def _first_step(stepper: Stepper, start: Array, slope: Array, rate: str, share: 
     return float(np.max(np.abs(ahead - start)))
 
 
-def decays(settings: Mapping[str, float], rate: str, steps: int) -> list[dict[str, float]]:
-    """Rates from the constant one up to 16 times it that fall to 1e-2, 1e-4, 1e-6 of themselves, sooner or later."""
+def decays(settings: Mapping[str, float], rate: str, share: tuple[str, ...], steps: int) -> list[dict[str, float]]:
+    """Rates from the constant one up to 64 times it that fall to 1e-3 or 1e-6 of themselves, sooner or later.
+
+    Each with the constant's own momentum and, of what is named in ``share``, with shorter ones: the memory that a
+    constant rate needed to come down smoothly only delays a ball whose rate decays.
+    """
     rest = {name: value for name, value in settings.items() if name != rate}
+    memories = [rest, *({**rest, name: value} for name in share for value in _MEMORIES if value < rest[name])]
     return [
-        rest | {f"{rate}.initial": settings[rate] * boost, f"{rate}.decay": total ** (1.0 / max(1.0, span * steps))}
-        for boost in _BOOSTS for total in _TOTALS for span in _SPANS
+        memory | {f"{rate}.initial": settings[rate] * boost, f"{rate}.decay": total ** (1.0 / max(1.0, span * steps))}
+        for memory in memories for boost in _BOOSTS for total in _TOTALS for span in _SPANS
     ]  # fmt: skip
