@@ -49,10 +49,11 @@ def show(tuned: Tuned, asked: Mapping[str, Any]) -> None:
     screen.print("Theory", style="bold")
     if tuned.theory:
         screen.print(_theory(tuned, screen.width))
-        exact = "f is quadratic as far as was looked: theory's rate is exact." if tuned.quadratic else (
-            "The curvature changes on the way: theory holds near the minimum only."
-        )  # fmt: skip
-        screen.print(exact)
+        screen.print(
+            "f is quadratic as far as was looked: theory's rate is exact."
+            if tuned.quadratic
+            else f"The curvature changes, up to {tuned.steepest:.4g} on the way: theory holds near the minimum only."
+        )
     for note in tuned.notes:
         screen.print(f"{note[:1].upper()}{note[1:]}.")
     screen.print("\nRace", style="bold")
@@ -193,6 +194,7 @@ def as_data(tuned: Tuned, asked: Mapping[str, Any]) -> dict[str, Any]:
         "tolerance": tuned.tolerance,
         "minimum": plain(tuned.minimum),
         "measured": {"start": _curvature(tuned.at_start), "minimum": _curvature(tuned.at_minimum)},
+        "steepest": plain(tuned.steepest),
         "quadratic": tuned.quadratic,
         "theory": [
             {

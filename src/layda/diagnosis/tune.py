@@ -57,6 +57,7 @@ class Tuned:
         tolerance: the target as a share of the gap between f at the start and f at the bottom.
         budget: the most steps of a candidate.
         at_start, at_minimum: the curvature there; the latter ``None`` where there is no bottom.
+        steepest: the largest curvature at the start, at the minimum and at points of the safe descent between them.
         quadratic: whether both are the same, so that theory's figures are exact.
         theory: what theory gives for the curvatures that were seen; empty where the rule is not linear (notes say so).
         candidates: every candidate of the race, the best first.
@@ -80,6 +81,7 @@ class Tuned:
     budget: int
     at_start: Curvature = field(repr=False)
     at_minimum: Curvature | None = field(repr=False)
+    steepest: float
     quadratic: bool
     theory: tuple[Theory, ...] = field(repr=False)
     candidates: tuple[Candidate, ...] = field(repr=False)
@@ -106,7 +108,7 @@ def tune(
     """Recommend a learning rate α and a momentum β for a rule on an objective, and a decay δ where a constant α fails.
 
     1. *Measured*: the curvature at the start; the bottom of the start's basin, by a safe descent and a polish; the
-       curvature there.
+       curvature on the way and there.
     2. *Theory*: the best settings for a quadratic with the curvatures seen, where the rule is linear.
     3. *Race*: theory's settings and a coarse field around them, side by side until the first is at the target; then a
        pattern search around the best. The target is ``f* + tolerance · (f(start) − f*)`` with f* the bottom's f; a ball
@@ -188,7 +190,10 @@ class _Tuning:
         self.target, self.floor = self._target(height, ground)
         self.width = max(self.target - self.floor, self.tolerance * (height - ground.value))
         quadratic = at_minimum is not None and _same(at_start, at_minimum)
-        advice, reason = theory_of(self.rolling, at_start, at_minimum, quadratic)
+        inner = [] if quadratic else [curvature_at(self.objective, x, only_largest=True) for x in _inner(ground.path)]
+        measured = [one for one in (at_start, *inner, at_minimum) if one is not None]
+        steepest = max((one.largest for one in measured if math.isfinite(one.largest)), default=math.nan)
+        advice, reason = theory_of(self.rolling, steepest, at_minimum, quadratic)
         if reason:
             self.notes.append(reason)
         if self.objective.stochastic:
@@ -196,7 +201,7 @@ class _Tuning:
                 "mini-batches: f is of all rows, and theory's limits are those of the full batch; small batches may "
                 "need smaller rates"
             )
-        winner, run = self._raced(self._rows(advice, at_start, at_minimum, ground))
+        winner, run = self._raced(self._rows(advice, measured, ground))
         candidates = {key: one for search in self.searches for key, one in search.found.items()}
         return Tuned(
             objective=self.asked,
@@ -215,11 +220,12 @@ class _Tuning:
             budget=self.budget,
             at_start=at_start,
             at_minimum=at_minimum,
+            steepest=steepest,
             quadratic=quadratic,
             theory=advice,
             candidates=tuple(sorted(candidates.values(), key=lambda one: one.rank)),
             gradients={
-                "curvature": math.ceil(at_start.gradients + (at_minimum.gradients if at_minimum is not None else 0.0)),
+                "curvature": math.ceil(sum(one.gradients for one in measured)),
                 "bottom": ground.gradients,
                 "race": sum(search.gradients for search in self.searches),
                 "check": self.checked,
@@ -249,10 +255,10 @@ class _Tuning:
             self.notes.append("the slope vanishes nowhere near: the target is taken from the lowest f that was found")
         return ground.value + self.tolerance * (height - ground.value), ground.value
 
-    def _rows(self, advice: tuple[Theory, ...], before: Curvature, after: Curvature | None, ground: Bottom) -> Rows:
+    def _rows(self, advice: tuple[Theory, ...], measured: list[Curvature], ground: Bottom) -> Rows:
         """The first candidates: theory's, and a field over all that the curvatures allow."""
         names = {rate_path(self.rolling), *share_path(self.rolling)}
-        sizes = [float(np.max(np.abs(one.spectrum), initial=0.0)) for one in (before, after) if one is not None]
+        sizes = [float(np.max(np.abs(one.spectrum), initial=0.0)) for one in measured]
         field = field_of(self.rolling, self.place, ground, sizes, self.objective)
         known = [("theory", one.settings) for one in advice if set(one.settings) == names]
         return [*known, *(("field", row) for row in field)]
@@ -347,6 +353,12 @@ class _Tuning:
             decay = ExponentialDecay(settings[f"{rate}.initial"], settings[f"{rate}.decay"])
             rule = replace(rule, learning_rate=decay)  # type: ignore[call-arg]
         return replaced(rule, settings)  # type: ignore[no-any-return]
+
+
+def _inner(path: Array) -> Array:
+    """Points a third and two thirds along a path, and its last."""
+    last = len(path) - 1
+    return path[sorted({last // 3, 2 * last // 3, last} - {0})]
 
 
 def _is_number(value: Any) -> bool:

@@ -83,15 +83,15 @@ def share_path(rule: Rule) -> tuple[str, ...]:
 
 
 def theory_of(
-    rule: Rule, at_start: Curvature, at_minimum: Curvature | None, quadratic: bool
+    rule: Rule, steepest: float, at_minimum: Curvature | None, quadratic: bool
 ) -> tuple[tuple[Theory, ...], str]:
-    """Theory's settings for the curvature at the minimum, and for all that was seen; else why there are none."""
+    """Theory's settings for the curvatures at the minimum, and up to the steepest seen; else why there are none."""
     if at_minimum is None or at_minimum.smallest_positive is None:
         return (), "no theory: the curvature at the bottom is not positive in any direction"
     low, high = at_minimum.smallest_positive, at_minimum.largest
     ranges = [("everywhere" if quadratic else "at the minimum", low, high)]
-    if at_start.largest > high * 1.01:
-        ranges.append(("at the minimum and at the start", low, at_start.largest))
+    if steepest > high * 1.01:
+        ranges.append(("with the way there", low, steepest))
     found = []
     for seen, mu, largest in ranges:
         one = _best(rule, mu, largest)
