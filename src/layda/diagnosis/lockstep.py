@@ -137,10 +137,14 @@ class _Lanes:
         value = self.objective.values(self.x) if wanted else np.full(len(self.x), np.nan)
         return value, slope, wanted
 
-    def _defined(self) -> Any:
-        if isinstance(self.objective, TracedObjective) and self.objective.defined is None:
-            return True
-        return np.array([self.objective.is_defined(place) for place in self.x], bool)
+    def _defined(self) -> NDArray[np.bool_]:
+        if not isinstance(self.objective, TracedObjective):
+            return np.array([self.objective.is_defined(place) for place in self.x], bool)
+        if self.objective.defined is None:
+            return np.ones(len(self.x), bool)
+        columns = {name: self.x[:, index] for index, name in enumerate(self.objective.coordinates)}
+        found = next(iter(self.objective.defined.evaluate(columns).values()))
+        return np.broadcast_to(np.asarray(found, bool), (len(self.x),))
 
     def _keep(self, going: NDArray[np.bool_], slope: Array) -> Array:
         """Only the balls that go on."""

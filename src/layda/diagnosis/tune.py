@@ -164,7 +164,7 @@ class _Tuning:
     ) -> None:
         self.asked, self.rule, self.start, self.budget = objective, rule, start, steps
         self.place = np.array(start)
-        self.notes: list[str] = []
+        self.notes: list[str] = list(objective.notes)
         self.searches: list[Search] = []
         self.checked = 0
         self.target = self.floor = self.width = math.nan
