@@ -98,6 +98,18 @@ def test_theory_is_exact_on_a_quadratic_and_says_so() -> None:
     assert not layda.tune("rosenbrock").quadratic
 
 
+def test_theory_is_found_from_how_a_rule_moves() -> None:
+    best = {"learning_rate": (2 / 11) ** 2, "momentum": (9 / 11) ** 2}
+    for form, gain in (("velocity", 1.0), ("step", 1.0), ("average", 1.0 - (9 / 11) ** 2)):
+        (one,) = layda.tune(classic("quadratic"), HeavyBall(form=form)).theory
+        assert one.settings["learning_rate"] == pytest.approx(best["learning_rate"] / gain, rel=1e-6)
+        assert one.settings["momentum"] == pytest.approx(best["momentum"])
+    (plain,) = layda.tune(classic("quadratic"), GradientDescent()).theory
+    assert plain.settings == {"learning_rate": pytest.approx(2 / 101)}
+    assert plain.rate == pytest.approx(99 / 101)
+    assert plain.steps(1e-12) == pytest.approx(691, abs=1)
+
+
 def test_what_theory_cannot_say_is_said() -> None:
     tuned = layda.tune("quadratic", "adam")
     assert tuned.theory == ()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +24,7 @@ _SHARES = (0.0, 0.5, 0.75, 0.88, 0.94, 0.97, 0.985)
 _RATIO = 2.5  # between neighbouring rates of the field
 _FROM, _TO = 0.06, 4.0  # times 1/λ
 _LENGTHS = (1e-3, 0.6)  # of the way to the bottom, for rules whose step does not grow with the slope
+_WATCHED = 8  # steps from which it is seen how a rule moves
 _MEMORIES = (0.5, 0.9)
 _TOTALS, _SPANS, _BOOSTS = (1e-3, 1e-6), (1.0, 0.25), (1.0, 4.0, 16.0, 64.0)
 
@@ -57,7 +57,9 @@ class Theory:
 
     def steps(self, tolerance: float) -> float:
         """About so many steps until f − f* has fallen to the share ``tolerance`` of what it was."""
-        return math.log(tolerance) / (2.0 * math.log(self.rate)) if 0.0 < self.rate < 1.0 else math.nan
+        if not 0.0 < self.rate < 1.0:
+            return 1.0 if self.rate == 0.0 else math.inf
+        return math.log(tolerance) / (2.0 * math.log(self.rate))
 
 
 def rate_path(rule: Rule) -> str:
@@ -96,19 +98,53 @@ def theory_of(
     for seen, mu, largest in ranges:
         one = _best(rule, mu, largest)
         if one is None:
-            return (), f"no theory: {rule.name} is not linear in the gradient; the race alone decides"
+            return (), (
+                f"no theory: {rule.name} moves neither as the heavy ball nor as plain descent does, each with constant "
+                "settings; the race alone decides"
+            )
         found.append(Theory(seen, mu, largest, *one))
     return tuple(found), ""
 
 
-def _best(rule: Rule, mu: float, largest: float) -> Any:
-    if rule.name != "heavy-ball":
-        return None
+def _best(rule: Rule, mu: float, largest: float) -> tuple[dict[str, float], float, bool, str] | None:
+    """Settings, rate, whether a formula gives them, source: for rules that move as the heavy ball or plain descent do.
+
+    Whether a rule does is seen from its own steps: x₊ = x − αγλx + β(x − x₋) on λx²/2, with the same γ for every λ. So
+    all forms of the heavy ball are found (γ = 1 − β for the running average), and no schedule is.
+    """
+    rate, share = rate_path(rule), share_path(rule)
     a, b = math.sqrt(largest), math.sqrt(mu)
-    return (
-        {"learning_rate": (2.0 / (a + b)) ** 2, "momentum": ((a - b) / (a + b)) ** 2},
-        (a - b) / (a + b), True, "Polyak 1964",
-    )  # fmt: skip
+    beta = ((a - b) / (a + b)) ** 2 if share else 0.0
+    alpha = (2.0 / (a + b)) ** 2 if share else 2.0 / (largest + mu)
+    gain = _gain(Stepper(rule), {rate: alpha} | dict.fromkeys(share, beta), (mu, largest), alpha, beta)
+    if gain is None:
+        return None
+    settings = {rate: alpha / gain} | dict.fromkeys(share, beta)
+    if share:
+        return settings, (a - b) / (a + b), True, "Polyak 1964"
+    return settings, (largest - mu) / (largest + mu), True, "Nesterov 2004, Theorem 2.1.15"
+
+
+def _gain(
+    stepper: Stepper, numbers: dict[str, float], curvatures: tuple[float, float], alpha: float, beta: float
+) -> float | None:
+    """γ of the heavy ball's recurrence, if the rule's first steps follow it; else ``None``."""
+    known = stepper.numbers | numbers
+    gains = []
+    for curvature in curvatures:
+        x = [1.0]
+        state = stepper.start(known, 1.0)
+        with np.errstate(all="ignore"):
+            for t in range(_WATCHED):
+                ahead, state = stepper.step(known, float(t), x[-1], curvature * x[-1], state)
+                x.append(float(ahead))
+        gains.append((1.0 - x[1]) / (alpha * curvature))
+        for before, now, ahead in zip(x, x[1:], x[2:], strict=False):
+            expected = now - gains[-1] * alpha * curvature * now + beta * (now - before)
+            if not abs(ahead - expected) <= 1e-9 * max(abs(now), abs(before), abs(ahead)):
+                return None
+    same = abs(gains[0] - gains[1]) <= 1e-6 * abs(gains[0])
+    return gains[1] if same and 0.0 < gains[1] < math.inf else None
 
 
 def field_of(
