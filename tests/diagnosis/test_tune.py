@@ -113,6 +113,7 @@ def test_theory_is_found_from_how_a_rule_moves() -> None:
 def test_what_theory_cannot_say_is_said() -> None:
     tuned = layda.tune("quadratic", "adam")
     assert tuned.theory == ()
+    assert layda.tune("sphere", "sign-momentum", steps=200).theory == ()
     assert any("no theory" in note for note in tuned.notes)
 
 

@@ -24,7 +24,7 @@ _SHARES = (0.0, 0.5, 0.75, 0.88, 0.94, 0.97, 0.985)
 _RATIO = 2.5  # between neighbouring rates of the field
 _FROM, _TO = 0.06, 4.0  # times 1/λ
 _LENGTHS = (1e-3, 0.6)  # of the way to the bottom, for rules whose step does not grow with the slope
-_WATCHED = 8  # steps from which it is seen how a rule moves
+_WATCHED, _PLACE = 8, 0.7365  # steps from which it is seen how a rule moves, and where they begin
 _MEMORIES = (0.5, 0.9)
 _TOTALS, _SPANS, _BOOSTS = (1e-3, 1e-6), (1.0, 0.25), (1.0, 4.0, 16.0, 64.0)
 
@@ -116,7 +116,8 @@ def _best(rule: Rule, mu: float, largest: float) -> tuple[dict[str, float], floa
     a, b = math.sqrt(largest), math.sqrt(mu)
     beta = ((a - b) / (a + b)) ** 2 if share else 0.0
     alpha = (2.0 / (a + b)) ** 2 if share else 2.0 / (largest + mu)
-    gain = _gain(Stepper(rule), {rate: alpha} | dict.fromkeys(share, beta), (mu, largest), alpha, beta)
+    slow = 0.3 * alpha  # at the best rate a ball may be at 0 after a step, where every rule rests
+    gain = _gain(Stepper(rule), {rate: slow} | dict.fromkeys(share, beta), (mu, largest), slow, beta)
     if gain is None:
         return None
     settings = {rate: alpha / gain} | dict.fromkeys(share, beta)
@@ -132,13 +133,13 @@ def _gain(
     known = stepper.numbers | numbers
     gains = []
     for curvature in curvatures:
-        x = [1.0]
-        state = stepper.start(known, 1.0)
+        x = [_PLACE]
+        state = stepper.start(known, _PLACE)
         with np.errstate(all="ignore"):
             for t in range(_WATCHED):
                 ahead, state = stepper.step(known, float(t), x[-1], curvature * x[-1], state)
                 x.append(float(ahead))
-        gains.append((1.0 - x[1]) / (alpha * curvature))
+        gains.append((_PLACE - x[1]) / (alpha * curvature * _PLACE))
         for before, now, ahead in zip(x, x[1:], x[2:], strict=False):
             expected = now - gains[-1] * alpha * curvature * now + beta * (now - before)
             if not abs(ahead - expected) <= 1e-9 * max(abs(now), abs(before), abs(ahead)):
