@@ -20,6 +20,7 @@ from layda._version import __version__
 if TYPE_CHECKING:
     from layda import errors, functions, lecture, measures, objectives, plots, program, rules, schedules, specs, theory
     from layda.diagnosis import describe, diagnose, energy, follow
+    from layda.diagnosis.tune import tune
     from layda.objective import Minimum, Objective
     from layda.plots import plot
     from layda.rule import Rule, Slot
@@ -57,6 +58,7 @@ _HOMES = {
     "save": "layda.run",
     "scipy_method": "layda.run",
     "sweep": "layda.run",
+    "tune": "layda.diagnosis",
     "zoom": "layda.run.escape",
 }
 _ROOMS = (
@@ -68,7 +70,7 @@ __all__ = [
     "Minimum", "Objective", "Race", "Rule", "Slot", "Trajectory", "Verdict", "__version__", "descend", "describe",
     "diagnose", "energy", "ensemble", "errors", "escape_share", "escape_windows", "follow", "fractions", "functions",
     "lecture", "load", "measures", "objectives", "open_sweep", "plot", "plots", "program", "race", "rules", "save",
-    "schedules", "scipy_method", "specs", "sweep", "theory", "zoom",
+    "schedules", "scipy_method", "specs", "sweep", "theory", "tune", "zoom",
 ]  # fmt: skip
 
 

@@ -97,6 +97,11 @@ class Objective(ABC):
         return _hessian_by_differences(self, position)
 
     @property
+    def hessian_cost(self) -> float:
+        """What the whole Hessian costs at most, in gradients."""
+        return 2.0 * self.dimension
+
+    @property
     def identity(self) -> str:
         """What results store to name the objective: equal for equal objectives."""
         return self.name

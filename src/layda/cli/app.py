@@ -15,6 +15,7 @@ from layda.cli.lists import objectives, rules
 from layda.cli.race import race
 from layda.cli.sweep import basins, cache, sweep
 from layda.cli.theory import theory
+from layda.cli.tune import tune
 from layda.cli.weights import weights
 from layda.errors import FormulaError, LaydaError
 
@@ -32,6 +33,7 @@ app.command("race")(race)
 app.command("sweep")(sweep)
 app.command("basins")(basins)
 app.command("diagnose")(diagnose)
+app.command("tune")(tune)
 app.command("lecture")(lecture)
 app.command("theory")(theory)
 app.command("weights")(weights)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -18,7 +19,7 @@ from layda.run.rates import choose_rate, rate_grid
 from layda.schedules import ExponentialDecay
 from layda.specs import to_objective, to_rule
 
-__all__ = ["Outcome", "Wishes", "contestants_of", "run_race"]
+__all__ = ["Outcome", "Wishes", "built", "contestants_of", "run_race", "typed_start"]
 
 _STEPS_OF_MODELS = 2000
 _NEAR = 1.01  # "there" for a model: within a hundredth of the lowest loss
@@ -62,13 +63,9 @@ class Outcome:
 
 def run_race(wishes: Wishes) -> Outcome:
     """Build the objective and the contestants, and run them."""
-    tables = dict(wishes.tables)
     lecture = wishes.objective in (None, "lecture")
-    objective = to_objective(
-        "lecture" if wishes.objective is None else wishes.objective,
-        **tables | ({"seed": wishes.seed} if _is_table(wishes) else {}),
-    )
-    start = resolve_start(objective, _numbers(wishes.start), wishes.seed)
+    objective = built(wishes.objective, wishes.tables, wishes.seed)
+    start = resolve_start(objective, typed_start(wishes.start), wishes.seed)
     free = not wishes.rules and wishes.learning_rate is None
     plain = free and wishes.momentum is None and wishes.decay is None
     goal = _goal(objective)
@@ -102,8 +99,7 @@ def run_race(wishes: Wishes) -> Outcome:
 def contestants_of(wishes: Wishes) -> tuple[Objective, Any, bool]:
     """The objective, the contestants (the lecture's by label), and whether it is the lecture's own race."""
     lecture = wishes.objective in (None, "lecture")
-    tables = dict(wishes.tables) | ({"seed": wishes.seed} if _is_table(wishes) else {})
-    objective = to_objective("lecture" if wishes.objective is None else wishes.objective, **tables)
+    objective = built(wishes.objective, wishes.tables, wishes.seed)
     plain = not wishes.rules and wishes.learning_rate is None and wishes.momentum is None and wishes.decay is None
     if lecture and plain:
         return objective, CONTESTANTS, True
@@ -115,15 +111,23 @@ def contestants_of(wishes: Wishes) -> tuple[Objective, Any, bool]:
     return objective, contestants, lecture
 
 
-def _is_table(wishes: Wishes) -> bool:
+def built(objective: str | None, tables: Mapping[str, Any], seed: int) -> Objective:
+    """The objective as it was typed (the lecture's where nothing was), with the options of a table.
+
+    Args:
+        objective: a classic, a table, a formula or a file.
+        tables: target, model, l2 and batch; ``None`` where they were not given.
+        seed: of a table's held-out rows and mini-batches.
+    """
     from layda.objectives.data import BUNDLED, is_table_path
 
-    name = (wishes.objective or "").partition(":")[0]
-    return name in BUNDLED or is_table_path(name)
+    name = (objective or "").partition(":")[0]
+    seeded = {"seed": seed} if name in BUNDLED or is_table_path(name) else {}
+    return to_objective("lecture" if objective is None else objective, **dict(tables) | seeded)
 
 
-def _numbers(text: str) -> Any:
-    """The start as it was typed."""
+def typed_start(text: str) -> Any:
+    """The start as it was typed: numbers, "random", or ``None`` for nothing."""
     text = text.strip()
     if text in ("", "random"):
         return text or None

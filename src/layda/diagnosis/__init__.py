@@ -6,18 +6,10 @@ from layda.diagnosis.advice import diagnose, follow
 from layda.diagnosis.energies import Energy, energy
 from layda.diagnosis.findings import Diagnosis, Finding, Remedy
 from layda.diagnosis.report import report
+from layda.diagnosis.tune import Tuned, tune
 from layda.diagnosis.words import SHORT, describe, remarks
 
 __all__ = [
-    "SHORT",
-    "Diagnosis",
-    "Energy",
-    "Finding",
-    "Remedy",
-    "describe",
-    "diagnose",
-    "energy",
-    "follow",
-    "remarks",
-    "report",
-]
+    "SHORT", "Diagnosis", "Energy", "Finding", "Remedy", "Tuned", "describe", "diagnose", "energy", "follow", "remarks",
+    "report", "tune",
+]  # fmt: skip

@@ -1,6 +1,7 @@
 """How a function bends at a place: the ends of its Hessian's spectrum, and along a run the largest curvature.
 
-Up to 32 coordinates the whole Hessian is taken; above that Lanczos' method on products of the Hessian with vectors,
+Where the whole Hessian costs at most 64 gradients (up to 32 coordinates; models on tables that are linear in their
+parameters: up to 128) it is taken; above that Lanczos' method on products of the Hessian with vectors,
 from the objective's program where it is one, else from differences of gradients of the whole.
 """
 
@@ -20,7 +21,7 @@ from layda.run.result import Trajectory
 __all__ = ["Along", "Curvature", "curvature_along", "curvature_at"]
 
 Array = NDArray[np.float64]
-_LARGEST_WHOLE = 32
+_MOST_FOR_WHOLE = 64.0  # gradients
 _MOST_PRODUCTS = 60
 _RESIDUAL = 1e-2
 _EXACT, _DIFFERENCES = 1e-12, 1e-7  # below this share of the largest, an eigenvalue is rounding
@@ -81,7 +82,7 @@ def curvature_at(
         position: one number per coordinate.
         tolerance: of the relative Ritz residual; the largest eigenvalue comes to three hundredths of it.
         most_products: the budget of Lanczos' method, in products.
-        only_largest: do not wait for the smallest eigenvalue to converge (fewer products above 32 coordinates).
+        only_largest: do not wait for the smallest eigenvalue to converge (fewer products of Lanczos' method).
         toward: where the steepest direction is likely to be, such as the one found nearby.
 
     Raises:
@@ -100,7 +101,7 @@ def curvature_at(
         )
     if most_products < 1:
         raise SettingError(f"most_products is {most_products!r}; allowed is a whole number, 1 or more")
-    if objective.dimension <= _LARGEST_WHOLE:
+    if objective.hessian_cost <= _MOST_FOR_WHOLE:
         return _whole(objective, place)
     product, cost, method = curvature_products(objective, place)
     found = lanczos(
@@ -127,7 +128,7 @@ def curvature_at(
 def _whole(objective: Objective, place: Array) -> Curvature:
     with np.errstate(all="ignore"):
         matrix = objective.hessian(place)
-    cost = 2.0 * objective.dimension
+    cost = objective.hessian_cost
     if isinstance(objective, TracedObjective):
         cost = objective.hessian_program.operation_count / max(objective.gradient_program.operation_count, 1)
     if not np.all(np.isfinite(matrix)):

@@ -19,7 +19,7 @@ from layda.specs.files import file_of, from_file, split_file
 from layda.specs.text import Call, check_length, plain_name, read_call, shown, split_options
 from layda.specs.torch_style import from_torch, is_torch_style
 
-__all__ = ["rule_text", "to_rule"]
+__all__ = ["rule_text", "short_rule_text", "to_rule"]
 
 # What `convert` makes of a rule under a schedule: nobody types them, but a saved rule is read back with them.
 _BRIDGES: tuple[type[Schedule], ...] = (_Rescaled, _Inner, _Averaged)
@@ -193,6 +193,25 @@ def rule_text(rule: Rule) -> str:
             f"{', '.join(each.name for each in ALL)}; keep it in a file and name it file.py:{cls.__name__}"
         )
     return ":".join((path, cls.__qualname__, ",".join(settings)))
+
+
+def short_rule_text(rule: Rule) -> str:
+    """As :func:`rule_text`, in the way in which it is typed: the name, and the settings that are not the usual ones.
+
+    >>> from layda.rules import HeavyBall
+    >>> short_rule_text(HeavyBall(0.25, 0.9))
+    'heavy-ball:learning_rate=0.25'
+    """
+    if type(rule) not in ALL:
+        return rule_text(rule)
+    usual = type(rule)()
+    changed = {
+        field.name: _text(getattr(rule, field.name))
+        for field in fields(rule)
+        if getattr(rule, field.name) != getattr(usual, field.name)
+    }
+    words = ",".join(f"{name}={text}" for name, text in changed.items())
+    return f"{rule.name}:{words}" if words else rule.name
 
 
 def _text(value: Any) -> str:

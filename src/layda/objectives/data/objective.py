@@ -86,6 +86,11 @@ class DataObjective(Objective):
             return self.model.hessian(self._parameters(position), self.rows)
         return super().hessian(position)
 
+    @property
+    def hessian_cost(self) -> float:
+        """XᵀDX has as many products as half a gradient for each parameter."""
+        return 0.5 * self.dimension if isinstance(self.model, LinearModel) else super().hessian_cost
+
     def report(self, position: Array) -> dict[str, float]:
         """Loss without the penalty, and the share of right answers or R², on the training and the held-out rows.
 
