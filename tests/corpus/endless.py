@@ -15,7 +15,7 @@ from layda.rules import GradientDescent, HeavyBall, Lion, SignMomentum
 from tests.corpus.case import Case, walk
 from tests.corpus.terrain import DIMENSIONS, bowl, noisy_bowl, scaled, spectrum, table
 from tests.corpus.theory import Modes, rate_of, stability_limit
-from tests.corpus.ways import BOUNDED, EVERY, LINEAR, Scale, bounded, linear, scale
+from tests.corpus.ways import BOUNDED, EVERY, LINEAR, bounded, linear, scale
 
 __all__ = ["CYCLING", "DIVERGED", "UNDEFINED"]
 
@@ -197,7 +197,9 @@ def above_the_limit(generator: Random) -> Case | None:
     modes = Modes.of(rule, target.curvatures, target.basis, target.offset)
     if not modes.distance(steps) > 1e3 * target.size and orders < 300.0:
         return None
-    why = f"{excess:.2g} above the limit the largest root is {growth:.5g}: {orders:.0f} orders of magnitude in the budget"
+    why = (
+        f"{excess:.2g} above the limit the largest root is {growth:.5g}: {orders:.0f} orders of magnitude in the budget"
+    )
     return Case("diverged", target.objective, rule, target.start, steps, why, "above the limit")
 
 

@@ -83,7 +83,9 @@ def wiped_out(generator: Random) -> Case | None:
     start = np.array(target.start)
     if not _frozen(rule, target.objective, start, steps, float(target.curvatures.max()), 1e-3 * target.size):
         return None
-    why = f"a decay of {decay:.2g} a step: the rates' sum is a few first steps, and the ball stands far from the minimum"
+    why = (
+        f"a decay of {decay:.2g} a step: the rates' sum is a few first steps, and the ball stands far from the minimum"
+    )
     return Case("frozen", target.objective, rule, target.start, steps, why, "wiped out")
 
 
@@ -124,8 +126,12 @@ def slow_quadratic(generator: Random) -> Case | None:
     target = bowl(generator, curvatures, where)
     rule = where.rule(make(float(stability_limit(make) * share)))
     steps = int(10.0 ** generator.uniform(1.8, 3.0))
-    needed = Modes.of(rule, target.curvatures, target.basis, target.offset).steps_to(_TOLERANCE * target.size)
-    if needed < (1.0 + _CRAWLING) * steps:
+    modes = Modes.of(rule, target.curvatures, target.basis, target.offset)
+    needed = modes.steps_to(_TOLERANCE * target.size)
+    fade = np.max(np.abs(np.linalg.eigvals(modes.matrix)), axis=1)
+    slow = fade ** (_CRAWLING * steps) > 1e-6
+    # While fast modes still ring over the slow ones, nothing in the last window could tell that these exist.
+    if needed < (1.0 + _CRAWLING) * steps or modes.slope_of(steps, slow, target.curvatures) < 0.97:
         return None
     why = f"the powers of M need {needed:.3g} steps in all, {needed / steps:.0f} budgets"
     return Case("crawling", target.objective, rule, target.start, steps, why, "slow quadratic")
@@ -137,7 +143,9 @@ def short_steps(generator: Random) -> Case | None:
     target = bowl(generator, spectrum(generator, int(generator.choice(DIMENSIONS)), 5.0), where)
     name = str(generator.choice(BOUNDED))
     steps = int(generator.integers(40, 1000))
-    rate = target.size / where.width / (longest_step(name) * (1.0 + _CRAWLING) * steps) * 10.0 ** generator.uniform(-3, 0)
+    rate = (
+        target.size / where.width / (longest_step(name) * (1.0 + _CRAWLING) * steps) * 10.0 ** generator.uniform(-3, 0)
+    )
     rule = where.rule(bounded(name)(float(rate)))
     why = f"no step is longer than {longest_step(name):.3g}·α, so that 21 budgets do not cover the way"
     return Case("crawling", target.objective, rule, target.start, steps, why, "short steps")
@@ -162,7 +170,7 @@ def plateau(generator: Random) -> Case | None:
     rule = make(float(generator.uniform(0.05, 0.5)))
     steps = int(generator.integers(50, 1000))
     pace = rule.learning_rate * _gain(rule) * 8.0 * np.exp(-2.0 * (start - 1.0))  # type: ignore[attr-defined]
-    if not 1.0 > (1.0 + _CRAWLING) * steps * pace:
+    if not (1.0 + _CRAWLING) * steps * pace < 1.0:
         return None
     objective = scaled(classic("plateau"), where.height, where.width)
     why = f"the slope allows {pace:.2g} a step at most for the first of the {start:.2g} units to go"

@@ -12,7 +12,7 @@ from layda.objective import Minimum, Objective, black_box, from_function
 from layda.rules import HeavyBall
 from layda.schedules import ExponentialDecay
 from tests.corpus.case import Case, walk
-from tests.corpus.terrain import DIMENSIONS, Well, bowl, newton, noisy_bowl, scaled, spectrum, table, well
+from tests.corpus.terrain import DIMENSIONS, Well, bowl, noisy_bowl, scaled, spectrum, table, well
 from tests.corpus.theory import Modes, stability_limit
 from tests.corpus.ways import BOUNDED, LINEAR, Scale, bounded, linear, scale
 

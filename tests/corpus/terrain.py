@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from layda.functions import log, sqrt
-from layda.objective import BlackBox, Minimum, Objective, TracedObjective, black_box, from_function
+from layda.objective import Minimum, Objective, TracedObjective, black_box, from_function
 from layda.objectives import classic
 from tests.corpus.ways import Scale
 
@@ -237,6 +236,7 @@ def _polynomial(generator: np.random.Generator, scale: Scale, best: bool) -> Wel
         a, b, c = np.sort(generator.uniform(-3.0, 3.0, size=3))
         if min(b - a, c - b) > 0.5 and abs((c - b) - (b - a)) > 0.3:
             break
+
     # f = x⁴/4 − (a + b + c)x³/3 + (ab + bc + ca)x²/2 − abc·x
     def function(x: Any) -> Any:
         return x**4 / 4.0 - (a + b + c) * x**3 / 3.0 + (a * b + b * c + c * a) * x**2 / 2.0 - a * b * c * x
@@ -246,7 +246,9 @@ def _polynomial(generator: np.random.Generator, scale: Scale, best: bool) -> Wel
     objective = from_function(function, box=(-5.0, 5.0), minima=minima, name="polynomial")
     place = deep if best else poor
     return Well(
-        scaled(objective, scale.height, scale.width), np.array([place]) * scale.width, 0.6 * abs(place - b) * scale.width
+        scaled(objective, scale.height, scale.width),
+        np.array([place]) * scale.width,
+        0.6 * abs(place - b) * scale.width,
     )
 
 

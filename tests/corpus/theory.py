@@ -27,9 +27,7 @@ def matrices(rule: Rule, curvatures: Array) -> Array:
     stepper = Stepper(rule)
     count = len(stepper.slots)
     probes = np.eye(count + 2)  # position, slots, gradient: one unit vector each
-    position, after = stepper.step(
-        stepper.numbers, 0.0, probes[0], probes[-1], State(tuple(probes[1:-1]), (), ())
-    )
+    position, after = stepper.step(stepper.numbers, 0.0, probes[0], probes[-1], State(tuple(probes[1:-1]), (), ()))
     rows = np.array([np.broadcast_to(row, (count + 2,)) for row in (position, *after.slots)])
     found = np.repeat(rows[None, :, :-1], len(curvatures), axis=0)
     found[:, :, 0] += np.asarray(curvatures)[:, None] * rows[:, -1]
@@ -88,6 +86,11 @@ class Modes:
             top = max(top, float(np.max(np.abs(self.basis @ state[:, 0]))))
             state = np.einsum("dij,dj->di", self.matrix, state)
         return top
+
+    def slope_of(self, step: int, slow: NDArray[np.bool_], curvatures: Array) -> float:
+        """The share of the gradient (in size) that the slow modes make up at that step."""
+        slope = curvatures * np.linalg.matrix_power(self.matrix, step)[:, 0, 0] * self.weights
+        return float(np.sqrt(np.sum(slope[slow] ** 2) / np.sum(slope**2)))
 
     def steps_to(self, distance: float) -> float:
         """How many steps until the distance is so small (infinite beyond 2⁴⁰)."""
