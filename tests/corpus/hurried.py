@@ -131,7 +131,9 @@ def slow_quadratic(generator: Random) -> Case | None:
     fade = np.max(np.abs(np.linalg.eigvals(modes.matrix)), axis=1)
     slow = fade ** (_CRAWLING * steps) > 1e-6
     # While fast modes still ring over the slow ones, nothing in the last window could tell that these exist.
-    if needed < (1.0 + _CRAWLING) * steps or modes.slope_of(steps, slow, target.curvatures) < 0.97:
+    if needed < (1.0 + _CRAWLING) * steps or modes.swings_slowly(steps):
+        return None
+    if modes.slope_of(steps, slow, target.curvatures) < 0.97:
         return None
     why = f"the powers of M need {needed:.3g} steps in all, {needed / steps:.0f} budgets"
     return Case("crawling", target.objective, rule, target.start, steps, why, "slow quadratic")
@@ -216,9 +218,10 @@ def on_its_way(generator: Random) -> Case | None:
     curvatures = spectrum(generator, int(generator.choice(DIMENSIONS)), 10.0 ** generator.uniform(0.0, 3.0))
     target = bowl(generator, curvatures, where)
     rule = where.rule(make(float(stability_limit(make) * 10.0 ** generator.uniform(-3.0, -0.1))))
-    needed = Modes.of(rule, target.curvatures, target.basis, target.offset).steps_to(_TOLERANCE * target.size)
+    modes = Modes.of(rule, target.curvatures, target.basis, target.offset)
+    needed = modes.steps_to(_TOLERANCE * target.size)
     steps = int(needed / (1.0 + generator.uniform(*_UNFINISHED))) if needed < 1e6 else 0
-    if not 40 <= steps <= 1200:
+    if not 40 <= steps <= 1200 or modes.swings_slowly(steps):
         return None
     why = f"the powers of M need {needed:.0f} steps in all, {needed / steps - 1.0:.1f} further budgets"
     return Case("unfinished", target.objective, rule, target.start, steps, why, "on its way")
@@ -277,9 +280,10 @@ def regression_on_its_way(generator: Random) -> Case | None:
     start = generator.normal(size=len(curvatures))
     best = np.linalg.solve(basis * curvatures @ basis.T, rows.T @ target.targets / len(rows))
     size = float(np.max(np.abs(start - best)))
-    needed = Modes.of(rule, curvatures, basis, basis @ (basis.T @ (start - best))).steps_to(_TOLERANCE * size)
+    modes = Modes.of(rule, curvatures, basis, start - best)
+    needed = modes.steps_to(_TOLERANCE * size)
     steps = int(needed / (1.0 + generator.uniform(*_UNFINISHED))) if needed < 1e6 else 0
-    if not 40 <= steps <= 500:
+    if not 40 <= steps <= 500 or modes.swings_slowly(steps):
         return None
     why = f"a quadratic with the spectrum of the table: {needed:.0f} steps in all, {needed / steps - 1:.1f} further budgets"
     return Case("unfinished", target, rule, tuple(start.tolist()), steps, why, "regression")

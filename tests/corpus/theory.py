@@ -87,6 +87,12 @@ class Modes:
             state = np.einsum("dij,dj->di", self.matrix, state)
         return top
 
+    def swings_slowly(self, steps: int) -> bool:
+        """Whether a mode swings more slowly than twice in the last window (256 steps at most), and still does."""
+        roots = np.linalg.eigvals(self.matrix)
+        slow = (np.abs(np.angle(roots)) < 4.0 * np.pi / min(256, steps)) & (np.abs(np.imag(roots)) > 0.0)
+        return bool(np.any(slow & (np.abs(roots) ** steps > 1e-4)))
+
     def slope_of(self, step: int, slow: NDArray[np.bool_], curvatures: Array) -> float:
         """The share of the gradient (in size) that the slow modes make up at that step."""
         slope = curvatures * np.linalg.matrix_power(self.matrix, step)[:, 0, 0] * self.weights
