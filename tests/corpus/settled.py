@@ -76,7 +76,7 @@ def _in_a_well(generator: Random, best: bool) -> Case | None:
     count = len(place.place)
     direction = generator.uniform(-1.0, 1.0, size=count)
     start = place.place + place.width * generator.uniform(0.2, 1.0) * direction / np.max(np.abs(direction))
-    steps = int(generator.choice([400, 900, 1800]))
+    steps = int(generator.choice([300, 600, 1500] if count <= 2 else [300, 600]))
     size = float(np.max(np.abs(start - place.place)))
     if generator.random() < 0.35:
         name = str(generator.choice(BOUNDED))
@@ -130,12 +130,12 @@ def classification(generator: Random) -> Case | None:
     rows = np.column_stack([target.rows, np.ones(len(target.rows))])
     steepest = 0.5 * float(np.linalg.eigvalsh(rows.T @ rows / len(rows))[-1]) + 0.1
     make = linear(str(generator.choice(LINEAR)), generator)
-    steps = 450
+    steps = 300
     rule = make(float(stability_limit(make) / steepest * generator.uniform(0.3, 0.9)))
     start = generator.normal(size=target.dimension)
     path = walk(target, rule, start, steps)
     # Strongly convex but for the intercepts: |x − x*| ≤ |g|/μ, μ from the Hessian at the end, which is all but x*.
-    slope = max(float(np.max(np.abs(target.value_and_gradient(path[k])[1]))) for k in (-150, -100, -50, -1))
+    slope = max(float(np.max(np.abs(target.value_and_gradient(path[k])[1]))) for k in (-100, -60, -30, -1))
     smallest = np.linalg.eigvalsh(target.hessian(path[-1]))
     flattest = float(smallest[smallest > 1e-6][0])  # softmax's intercepts move freely together
     if not slope / flattest <= _NEAR * float(np.max(np.abs(path[-1] - start))):
@@ -150,11 +150,11 @@ def agreeing_batches(generator: Random) -> Case | None:
     curvatures = spectrum(generator, int(generator.choice([1, 3, 8])), generator.uniform(1.0, 2.0))
     target, best, _ = noisy_bowl(generator, curvatures, where, noise=0.0, batch=16)
     rule = where.rule(HeavyBall(0.1, float(generator.choice([0.0, 0.5]))))
-    path = walk(target, rule, target.start, 600)
-    if not np.max(np.abs(path[400:] - best)) <= _NEAR * np.max(np.abs(best)):
+    path = walk(target, rule, target.start, 300)
+    if not np.max(np.abs(path[200:] - best)) <= _NEAR * np.max(np.abs(best)):
         return None
     why = "every row has the same minimum, so no batch disturbs; the path ends within 1e-8 of it"
-    return Case("converged", target, rule, target.start, 600, why, "agreeing batches")
+    return Case("converged", target, rule, target.start, 300, why, "agreeing batches")
 
 
 def _saddle_rule(generator: Random, steps: int, size: float, steepest: float, where: Scale) -> Any:
@@ -179,7 +179,7 @@ def stable_manifold(generator: Random) -> Case | None:
     curvatures[down] *= -1.0
     offset[down] = 0.0
     target = bowl(generator, curvatures, where, rotated=False, centred=True, offset=offset)
-    steps = int(generator.choice([300, 900]))
+    steps = int(generator.choice([200, 400]))
     rule = _saddle_rule(generator, steps, target.size, float(np.max(target.curvatures)), where)
     if not _arrives((rule, steps), Well(target.objective, np.zeros(dimension), 0.0), np.array(target.start)):
         return None
@@ -241,16 +241,16 @@ def silent_network(generator: Random) -> Case | None:
     start = np.array([generator.normal() if name.startswith("b") else 0.0 for name in target.coordinates])
     make = linear(str(generator.choice(LINEAR)), generator)
     rule = make(float(stability_limit(make) * generator.uniform(0.1, 0.5)))
-    path = walk(target, rule, start, 450)
+    path = walk(target, rule, start, 300)
     still = np.array([name.startswith("b") for name in target.coordinates])
     moved = path[:, still]
-    if np.any(path[:, ~still] != 0.0) or not np.ptp(moved[300:], axis=0).max() <= _NEAR * np.ptp(moved, axis=0).max():
+    if np.any(path[:, ~still] != 0.0) or not np.ptp(moved[200:], axis=0).max() <= _NEAR * np.ptp(moved, axis=0).max():
         return None
     curvatures = np.linalg.eigvalsh(target.hessian(path[-1]))
     if not curvatures[0] < -1e-2:
         return None
     why = "with weights of 0 every slope of a weight is exactly 0; the Hessian there has a clearly negative eigenvalue"
-    return Case("saddle", target, rule, tuple(start.tolist()), 450, why, "silent network")
+    return Case("saddle", target, rule, tuple(start.tolist()), 300, why, "silent network")
 
 
 CONVERGED = (quadratic, best_well, decayed_weights, regression, classification, agreeing_batches)

@@ -14,7 +14,7 @@ from layda.objective import Minimum, Objective, TracedObjective, black_box, from
 from layda.objectives import classic
 from tests.corpus.ways import Scale
 
-__all__ = ["Bowl", "Well", "bowl", "noisy_bowl", "scaled", "spectrum", "table", "undefined_places", "well"]
+__all__ = ["Bowl", "Well", "bowl", "noisy_bowl", "scaled", "spectrum", "table", "well"]
 
 Array = NDArray[np.float64]
 DIMENSIONS = (1, 2, 3, 5, 8, 10, 30, 100)

@@ -93,6 +93,11 @@ class Modes:
         slow = (np.abs(np.angle(roots)) < 4.0 * np.pi / min(256, steps)) & (np.abs(np.imag(roots)) > 0.0)
         return bool(np.any(slow & (np.abs(roots) ** steps > 1e-4)))
 
+    def spins_up(self, steps: int) -> bool:
+        """Whether the velocity is still gathering in the last half: the lesser roots have not faded to a twentieth."""
+        sizes = np.sort(np.abs(np.linalg.eigvals(self.matrix)), axis=1)
+        return bool(sizes.shape[1] > 1 and np.max(sizes[:, -2]) ** (steps / 2) > 0.05)
+
     def slope_of(self, step: int, slow: NDArray[np.bool_], curvatures: Array) -> float:
         """The share of the gradient (in size) that the slow modes make up at that step."""
         slope = curvatures * np.linalg.matrix_power(self.matrix, step)[:, 0, 0] * self.weights

@@ -146,7 +146,7 @@ def _growing(e: Any) -> Any:
     grows = either(both(negate(noisy), larger), both(noisy, e.low_4 > e.high_1))
     nearer = minimum(e.distance_3, e.distance_4) < minimum(e.distance_1, e.distance_2)
     steady = e.displacement_4 >= _LIMIT["no_progress"] * e.displacement_1
-    leaves = both(both(steady, negate(nearer)), e.turns < _LIMIT["turns"])
+    leaves = both(both(steady, negate(nearer)), either(e.turns < _LIMIT["turns"], larger))
     outside = both(e.outside > _LIMIT["away"], leaves)
     return both(e.window > 0.0, either(both(grows, e.high_4 > highest), outside))
 
@@ -214,7 +214,7 @@ def _steps_needed(e: Any) -> Any:
     target = e.tolerance * e.extent
     swings = e.turns >= _LIMIT["turns"]
     # Where it crosses the valley a swinging ball is near by chance.
-    far = where(swings, maximum(maximum(e.distance_1, e.distance_2), e.distance_3), e.distance_2)
+    far = maximum(e.distance_2, e.distance_3)
     late, near = e.displacement_4, e.distance_4
     slowing, nearing = _ratio_per_step(e.displacement_2, late, window), _ratio_per_step(far, near, window)
     by_displacement, by_distance = _until(late, target, slowing, _ENDLESS), _until(near, target, nearing, 0.0)
