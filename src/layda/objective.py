@@ -20,7 +20,9 @@ from layda.errors import ComputationError, SettingError, TraceError
 from layda.program import Program, hessian, hessian_product, trace, value_and_gradient
 from layda.program.tracing import Graph
 
-__all__ = ["BlackBox", "Minimum", "Objective", "TracedObjective", "black_box", "from_function"]
+__all__ = [
+    "BlackBox", "Minimum", "Objective", "TracedObjective", "black_box", "difference_step", "from_function",
+]  # fmt: skip
 
 Array = NDArray[np.float64]
 _DEFAULT_BOX = (-5.0, 5.0)
@@ -238,7 +240,7 @@ class BlackBox(Objective):
         """f and ∇f, by the given gradient or by central differences."""
         value = self.value(position)
         if self.gradient is None:
-            return value, _gradient_by_differences(self.value, position)
+            return value, _gradient_by_differences(self, position)
         with np.errstate(all="ignore"):
             slope = np.asarray(self.gradient(np.array(position, dtype=np.float64)), dtype=np.float64)
         if slope.size != self.dimension:
@@ -399,22 +401,28 @@ def _start(start: Any, box: tuple[tuple[float, float], ...]) -> tuple[float, ...
     return tuple(float(value) for value in values)
 
 
-def _gradient_by_differences(value: Callable[[Array], float], position: Array) -> Array:
-    """(f(x + h) − f(x − h))/2h with h = ε^⅓·max(1, |x|): error of order h²."""
+def difference_step(objective: Objective, position: Array, index: int) -> float:
+    """h = ε^⅓·max(|x|, a tenth of the box's side) for central differences along one coordinate."""
+    low, high = objective.box[index]
+    return float(np.cbrt(np.finfo(float).eps) * max(0.1 * (high - low), abs(position[index])))
+
+
+def _gradient_by_differences(objective: Objective, position: Array) -> Array:
+    """(f(x + h) − f(x − h))/2h: error of order h²."""
     found = np.empty(len(position))
     for index in range(len(position)):
-        step = float(np.cbrt(np.finfo(float).eps) * max(1.0, abs(position[index])))
+        step = difference_step(objective, position, index)
         ahead, behind = position.astype(np.float64), position.astype(np.float64)
         ahead[index] += step
         behind[index] -= step
-        found[index] = (value(ahead) - value(behind)) / (ahead[index] - behind[index])
+        found[index] = (objective.value(ahead) - objective.value(behind)) / (ahead[index] - behind[index])
     return found
 
 
 def _hessian_by_differences(whole: Objective, position: Array) -> Array:
     matrix = np.empty((len(position), len(position)))
     for index in range(len(position)):
-        step = float(np.cbrt(np.finfo(float).eps) * max(1.0, abs(position[index])))
+        step = difference_step(whole, position, index)
         ahead, behind = np.array(position, dtype=np.float64), np.array(position, dtype=np.float64)
         ahead[index] += step
         behind[index] -= step

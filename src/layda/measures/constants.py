@@ -24,6 +24,9 @@ CONSTANTS: dict[str, tuple[float, str]] = {
     "noise_descent": (0.25, "… and f's smallest value falls by less than this share of the first half's range"),
     "turns": (4.0, "cycling: the displacement of some coordinate changes its sign at least so often in the window"),
     "budgets": (10.0, "crawling: more than so many further budgets are needed at the window's rate; else unfinished"),
+    "flat": (10.0, "crawling although the stopping test holds: tolerances to go along a direction that is nearly flat"),
+    "linear": (0.95, "displacements that go as a smaller power of the distance do not die out but arrive"),
+    "swing": (1e-3, "cycling: a swing that loses less than this share from quarter to quarter does not die out"),
     "gap": (
         100.0,
         "trapped: f is above the best known minimum by more than this many times |g|·distance to go·dimension",

@@ -19,7 +19,7 @@ from dataclasses import astuple, dataclass, fields
 from functools import cache
 from typing import Any
 
-from layda.functions import both, either, exp, log, maximum, minimum, negate, where
+from layda.functions import abs, both, either, exp, log, maximum, minimum, negate, where
 from layda.measures.constants import CONSTANTS, VERDICTS
 from layda.program import Program, trace
 
@@ -95,7 +95,7 @@ def _judge(*numbers: Any) -> dict[str, Any]:
     seen = dict(zip((field.name for field in fields(Evidence)), numbers, strict=True))
     e = _Names(seen)
     early, late = maximum(e.displacement_1, e.displacement_2), maximum(e.displacement_3, e.displacement_4)
-    needed = _steps_needed(e, early, late)
+    needed = _steps_needed(e)
     # Without a window (fewer than four steps) there is no rate to go by, and nothing is said to crawl.
     slow = both(e.window > 0.0, needed > _LIMIT["budgets"] * e.steps)
     code = where(slow, _CODE["crawling"], _CODE["unfinished"])
@@ -119,22 +119,42 @@ class _Names:
 
 
 def _thrown(e: Any) -> Any:
-    """Overflow after growth: far outside the box, or thrown farther in one step than the whole path before."""
+    """Overflow after growth: far outside the box, or thrown farther in one step than the whole path before.
+
+    A NaN after the first step of all says nothing about growth: there is no path before it.
+    """
     far = negate(e.extent <= _LIMIT["thrown"] * e.box_width)
     overflow = both(e.infinite > 0.0, e.last_displacement > e.extent_before)
-    return either(far, either(overflow, negate(e.last_displacement <= _LIMIT["jump"] * e.extent_before)))
+    jumped = both(e.extent_before > 0.0, negate(e.last_displacement <= _LIMIT["jump"] * e.extent_before))
+    return either(far, either(overflow, jumped))
 
 
 def _growing(e: Any) -> Any:
-    """Larger steps from quarter to quarter while f is higher than ever, or far outside the box without slowing."""
+    """Larger steps from quarter to quarter while f is higher than ever, or far outside the box without slowing.
+
+    With mini-batches f scatters: only where the last quarter's smallest f is above the first's largest has it grown.
+    Who is outside and comes nearer to a place of rest is on the way back, and who turns there swings.
+    """
     same = 1.0 + _LIMIT["same"]
     larger = both(
         e.displacement_2 > e.displacement_1 * same,
         both(e.displacement_3 > e.displacement_2 * same, e.displacement_4 > e.displacement_3 * same),
     )
     highest = maximum(maximum(e.high_1, e.high_2), maximum(e.high_3, e.highest_before))
-    outside = both(e.outside > _LIMIT["away"], e.displacement_4 * same >= e.displacement_1)
-    return both(e.window > 0.0, either(both(larger, e.high_4 > highest), outside))
+    noisy = e.noisy > 0.0
+    larger = both(larger, e.displacement_1 < _LIMIT["no_progress"] * e.displacement_4)
+    grows = either(both(negate(noisy), larger), both(noisy, e.low_4 > e.high_1))
+    nearer = minimum(e.distance_3, e.distance_4) < minimum(e.distance_1, e.distance_2)
+    steady = e.displacement_4 >= _LIMIT["no_progress"] * e.displacement_1
+    leaves = both(both(steady, negate(nearer)), either(e.turns < _LIMIT["turns"], larger))
+    outside = both(e.outside > _LIMIT["away"], leaves)
+    return both(e.window > 0.0, either(both(grows, e.high_4 > highest), outside))
+
+
+def _falls(e: Any, name: str, share: float) -> Any:
+    """Whether a number of the window falls from each quarter to the next, by more than to this share."""
+    one, two, three, four = (getattr(e, f"{name}_{quarter}") for quarter in (1, 2, 3, 4))
+    return both(two < one * share, both(three < two * share, four < three * share))
 
 
 def _ratio_per_step(early: Any, late: Any, window: Any) -> Any:
@@ -147,25 +167,32 @@ def _frozen(e: Any, early: Any, late: Any) -> Any:
     """The rate is gone, and the displacements that are still to come, summed, stay short of the distance to go."""
     gone = either(e.rate == 0.0, e.rate <= _LIMIT["vanished"] * e.largest_rate)
     ratio = _ratio_per_step(early, late, where(e.window > 0.0, e.window, 4.0))
-    endless = late * (_LIMIT["budgets"] * e.steps)
-    reach = minimum(where(ratio < 1.0, late / where(ratio < 1.0, 1.0 - ratio, 1.0), endless), endless)
+    now = e.displacement_4
+    endless = now * (_LIMIT["budgets"] * e.steps)
+    reach = minimum(where(ratio < 1.0, now / where(ratio < 1.0, 1.0 - ratio, 1.0), endless), endless)
     return both(both(gone, e.gradient > 0.0), negate(reach >= e.distance))
 
 
 def _cycling(e: Any, early: Any, late: Any) -> Any:
     """Bounded and turning; displacements do not shrink and f does not fall from one half to the other.
 
+    Steps that fall on a swing now here, now there see its largest displacement and its largest f grow and shrink a
+    little in turn; where a swing dies out, both shrink.
     With mini-batches displacements and heights scatter, so only a fall that stands out of the scatter counts.
     """
     high_early, high_late = maximum(e.high_1, e.high_2), maximum(e.high_3, e.high_4)
     low_early, low_late = minimum(e.low_1, e.low_2), minimum(e.low_3, e.low_4)
-    same = 1.0 - _LIMIT["same"]
-    slowing = both(
-        e.displacement_2 < e.displacement_1 * same,
-        both(e.displacement_3 < e.displacement_2 * same, e.displacement_4 < e.displacement_3 * same),
+    slowing = _falls(e, "displacement", 1.0 - _LIMIT["swing"])
+    falling, sinking = _falls(e, "high", 1.0), _falls(e, "low", 1.0)
+    # What dies out does so in even shares; chance does not keep to that.
+    evenly = both(
+        e.displacement_3 - e.displacement_4 <= 2.0 * (e.displacement_2 - e.displacement_3),
+        e.displacement_2 - e.displacement_3 <= 2.0 * (e.displacement_1 - e.displacement_2),
     )
-    slower = either(slowing, late < _LIMIT["no_progress"] * early)
-    lower = high_late < high_early - _LIMIT["no_descent"] * (high_early - minimum(low_early, low_late))
+    shrinking = both(late < _LIMIT["no_progress"] * early, high_late < high_early)
+    slower = either(both(both(slowing, evenly), falling), shrinking)
+    fall = maximum(_LIMIT["no_descent"] * (high_early - minimum(low_early, low_late)), _LIMIT["same"] * abs(high_early))
+    lower = both(both(falling, sinking), high_late < high_early - fall)
     noisy_slower = late < _LIMIT["noise_progress"] * early
     noisy_lower = low_late < low_early - _LIMIT["noise_descent"] * (high_early - low_early)
     noisy = e.noisy > 0.0
@@ -173,21 +200,49 @@ def _cycling(e: Any, early: Any, late: Any) -> Any:
     return both(both(e.window > 0.0, e.turns >= _LIMIT["turns"]), negate(progress))
 
 
-def _steps_needed(e: Any, early: Any, late: Any) -> Any:
+def _steps_needed(e: Any) -> Any:
     """Steps until the stopping test would hold, if displacement and distance go on as they did over the window.
 
-    A quantity that shrinks by the factor r per step needs log(target/now)/log(r) steps. A distance that does not shrink
-    is walked at the present pace.
+    A quantity that shrinks by the factor r per step needs log(target/now)/log(r) steps; r is taken from the second to
+    the last quarter, since in the first fast directions may still have come to rest. A ball that swings is measured by
+    both displacement and distance. One that does not turn may slow down less than it comes nearer: displacements go as
+    distance^γ, γ = 1 where steps are in proportion to the slope, 0 where all are of one length; see :func:`_walk`.
+    Where the distance does not shrink yet (on a plateau) it is walked at the present pace, unless the displacements fade
+    before they add up to it.
     """
     window = where(e.window > 0.0, e.window, 4.0)
     target = e.tolerance * e.extent
-    by_displacement = _until(late, target, _ratio_per_step(early, late, window), _ENDLESS)
-    near, far = minimum(e.distance_3, e.distance_4), minimum(e.distance_1, e.distance_2)
+    swings = e.turns >= _LIMIT["turns"]
+    # Where it crosses the valley a swinging ball is near by chance.
+    far = maximum(e.distance_2, e.distance_3)
+    late, near = e.displacement_4, e.distance_4
+    slowing, nearing = _ratio_per_step(e.displacement_2, late, window), _ratio_per_step(far, near, window)
+    by_displacement, by_distance = _until(late, target, slowing, _ENDLESS), _until(near, target, nearing, 0.0)
     walk = where(late > 0.0, e.distance / where(late > 0.0, late, 1.0), _ENDLESS)
-    by_distance = _until(near, target, _ratio_per_step(far, near, window), walk)
-    falls = _ratio_per_step(far, near, window) < 1.0
-    # While the distance does not shrink yet, displacements need not either: the ball is still on its way.
-    return where(falls, maximum(by_displacement, by_distance), maximum(walk, 0.0))
+    reach = where(slowing < 1.0, late / where(slowing < 1.0, 1.0 - slowing, 1.0), _ENDLESS)
+    walk = where(reach < e.distance, _ENDLESS, walk)
+    recent = _ratio_per_step(e.displacement_3, late, 0.5 * window), _ratio_per_step(e.distance_3, near, 0.5 * window)
+    power = maximum(_power(slowing, nearing), _power(*recent))
+    steadily = where(
+        power < _LIMIT["linear"], _walk(near, target, nearing, power), maximum(by_displacement, by_distance)
+    )
+    straight = where(nearing < 1.0, steadily, walk)
+    return where(swings, maximum(by_displacement, by_distance), straight)
+
+
+def _power(slowing: Any, nearing: Any) -> Any:
+    """γ of displacement ~ distance^γ from the factors per step of both; 1 where the distance does not shrink."""
+    shrinks = nearing < 1.0
+    return where(shrinks, log(slowing) / log(where(shrinks, nearing, 0.5)), 1.0)
+
+
+def _walk(now: Any, target: Any, ratio: Any, power: Any) -> Any:
+    """Steps from one distance to another under D' = −c·D^γ, γ < 1: (1 − (target/now)^(1 − γ))/((1 − γ)·rate)."""
+    usable = both(both(ratio < 1.0, power < _LIMIT["linear"]), both(target > 0.0, now > target))
+    rate = -log(where(usable, ratio, 0.5))
+    rest = 1.0 - where(usable, power, 0.0)
+    share = exp(rest * log(where(usable, target / now, 0.5)))
+    return where(usable, (1.0 - share) / (rest * rate), 0.0)
 
 
 def _until(now: Any, target: Any, ratio: Any, otherwise: Any) -> Any:

@@ -20,8 +20,16 @@ from layda.measures.window import window_length
 from layda.objective import Objective
 from layda.program.loop import LOST, SETTLED, SPENT
 from layda.rule import State, Stepper
-from layda.run.curvature import goes_down
-from layda.run.judge import allowed_gap, curved_distance, descended, resting_place
+from layda.run.curvature import flat_way, goes_down, signs_of
+from layda.run.judge import (
+    allowed_gap,
+    asks_for_curvature,
+    curved_distance,
+    descended,
+    far_to_go,
+    resting_place,
+    rests_on_level_ground,
+)
 from layda.run.minima import known_minima
 
 __all__ = ["run_batch"]
@@ -297,8 +305,13 @@ def _judged(b: _Balls, found: dict[str, Array], window: _Window, options: Mappin
     judged = descended(b.objective, b.stepper.rule)
     minima = known_minima(judged).minima if len(rested) and (not judged.convex or "basin" in options["keep"]) else ()
     place = resting_place(b.stepper.rule, found["position"], found["estimate"])[rested]
+    crawls = np.zeros(len(rested), bool)
+    signs = signs_of(judged, place) if len(rested) and asks_for_curvature(judged) else None
+    if signs is not None and rests_on_level_ground(b.objective, judged, b.stepper.rule):
+        extent = known["extent_before"][rested]
+        crawls = flat_way(judged, place, extent, signs) > far_to_go(known["tolerance"], extent)
     if len(rested) and not judged.convex:
-        saddle = goes_down(judged, place)
+        saddle = goes_down(judged, place, signs)
         verdict[rested[saddle]] = _CODES["saddle"]
         if minima:
             value = judged.values(place)
@@ -307,7 +320,8 @@ def _judged(b: _Balls, found: dict[str, Array], window: _Window, options: Mappin
                 outcome["distance"][rested],
             )  # fmt: skip
             verdict[rested[~saddle & (value - minima[0].value > gap)]] = _CODES["trapped"]
+    verdict[rested[crawls]] = _CODES["crawling"]
     for index, ball in enumerate(rested):
-        if verdict[ball] != _CODES["saddle"]:
+        if verdict[ball] not in (_CODES["saddle"], _CODES["crawling"]):
             basin[ball] = _basin(place[index], minima, options["radius"])
     return {"verdict": verdict, "basin": basin}

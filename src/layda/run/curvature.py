@@ -8,6 +8,9 @@ than τ = 1e-6·‖H‖. Both are asked without eigenvalues, by the pivots of an
     otherwise                                           flat: look around
 
 Above 32 coordinates the eigenvalues are computed, above 200 the smallest one by Lanczos' method.
+
+Where it is flat, the stopping test can have been deceived: its estimate of the way to go is made of largest values, and
+while steep directions still ring, it does not see a slope a million times as flat. :func:`flat_way` does.
 """
 
 from __future__ import annotations
@@ -24,11 +27,12 @@ from layda.objective import Objective, TracedObjective
 from layda.program import Graph, Program
 from layda.run.lanczos import curvature_products
 
-__all__ = ["goes_down", "inertia_program"]
+__all__ = ["flat_way", "goes_down", "inertia_program", "signs_of"]
 
 Array = NDArray[np.float64]
 _LARGEST_FACTORED = 32
 _LARGEST_HESSIAN = 200
+_SLOPE_NOISE, _CURVATURE_NOISE = 1e-13, 1e-9  # in units of the largest curvature; by differences it is no better
 _MINIMUM, _NOT, _FLAT = 1.0, -1.0, 0.0
 
 
@@ -85,7 +89,7 @@ def goes_down(objective: Objective, places: Array, signs: Array | None = None) -
         signs: the results of :func:`inertia_program`, where they are known already.
     """
     if signs is None:
-        signs = _signs(objective, places)
+        signs = signs_of(objective, places)
     found = signs < 0.0
     flat = np.flatnonzero(signs == _FLAT)
     if len(flat):
@@ -93,7 +97,38 @@ def goes_down(objective: Objective, places: Array, signs: Array | None = None) -
     return found
 
 
-def _signs(objective: Objective, places: Array) -> Array:
+def flat_way(objective: Objective, places: Array, extents: Any, signs: Array) -> Array:
+    """How far the minimum is along directions that are flat next to the steepest one, for each row.
+
+    The largest |s|/λ over the eigenvectors with λ ≤ 1e-6·‖H‖, s the slope along one; 0 where none is flat, and where a
+    slope is no more than rounding: below 1e-13·‖H‖·(|x| + extent).
+
+    Args:
+        objective: the function.
+        places: (balls, dimension), where balls have settled.
+        extents: of their paths, one number or one for each.
+        signs: of :func:`signs_of`.
+    """
+    found = np.zeros(len(places))
+    flat = np.flatnonzero(signs == _FLAT)
+    if not len(flat) or objective.dimension > _LARGEST_HESSIAN:
+        return found
+    matrices, places = _hessians(objective, places[flat]), places[flat]
+    usable = np.all(np.isfinite(matrices), axis=(1, 2))
+    curvatures, vectors = np.linalg.eigh(np.where(usable[:, None, None], matrices, np.eye(objective.dimension)))
+    slopes = objective.values_and_gradients(places)[1]
+    along = np.abs(np.einsum("bij,bi->bj", vectors, slopes))
+    size = np.max(np.abs(curvatures), axis=1)[:, None]
+    reach = np.max(np.abs(places), axis=1) + np.broadcast_to(np.asarray(extents), (len(found),))[flat]
+    counts = (curvatures <= CONSTANTS["negative"][0] * size) & (along > _SLOPE_NOISE * size * reach[:, None])
+    with np.errstate(all="ignore"):
+        ways = np.where(counts, along / np.maximum(np.abs(curvatures), _CURVATURE_NOISE * size), 0.0)
+    found[flat] = np.where(usable & np.all(np.isfinite(ways), axis=1), np.max(ways, axis=1), 0.0)
+    return found
+
+
+def signs_of(objective: Objective, places: Array) -> Array:
+    """For each row what :func:`inertia_program` says, or the eigenvalues where there are many coordinates."""
     if isinstance(objective, TracedObjective) and objective.dimension <= _LARGEST_FACTORED:
         columns = {name: places[:, index] for index, name in enumerate(objective.coordinates)}
         with np.errstate(all="ignore"):

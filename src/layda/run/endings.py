@@ -20,8 +20,16 @@ from layda.program import Program
 from layda.program.intervals import folded
 from layda.program.loop import LOST, SETTLED, SPENT
 from layda.rule import Stepper
-from layda.run.curvature import goes_down, inertia_program
-from layda.run.judge import allowed_gap, curved_distance, descended, resting_place
+from layda.run.curvature import flat_way, goes_down, inertia_program, signs_of
+from layda.run.judge import (
+    allowed_gap,
+    asks_for_curvature,
+    curved_distance,
+    descended,
+    far_to_go,
+    resting_place,
+    rests_on_level_ground,
+)
 from layda.run.lane_programs import QUARTER_STARTS, finish_program
 from layda.run.loops import layout
 from layda.run.minima import known_minima
@@ -166,9 +174,15 @@ class Endings:
         if len(settled):
             resting = resting_place(self.stepper.rule, found["position"], found["estimate"])
             place = np.stack([column[settled] for column in resting], axis=1)
+            assert isinstance(judged, TracedObjective)
+            crawls = np.zeros(len(settled), bool)
+            signs = _signs(judged, place) if asks_for_curvature(judged) else None
+            if signs is not None and rests_on_level_ground(self.objective, judged, self.stepper.rule):
+                extent = outcome["extent_before"][settled]
+                tolerance = self.tolerance or CONSTANTS["tolerance"][0]
+                crawls = flat_way(judged, place, extent, signs) > far_to_go(tolerance, extent)
             if not judged.convex:
-                assert isinstance(judged, TracedObjective)
-                saddle = goes_down(judged, place, _signs(judged, place))
+                saddle = goes_down(judged, place, signs)
                 verdict[settled[saddle]] = _CODES["saddle"]
                 if known:
                     columns = {name: place[:, i] for i, name in enumerate(judged.coordinates)}
@@ -177,16 +191,17 @@ class Endings:
                     seen = np.stack([column[settled] for column in found["position"]], axis=1)
                     gap = allowed_gap(judged, known[0], place, seen, value, gradient, distance)
                     verdict[settled[~saddle & (value - known[0].value > gap)]] = _CODES["trapped"]
+            verdict[settled[crawls]] = _CODES["crawling"]
             if known and "basin" in self.keep:
                 nearest, distance = _nearest(place, np.array([minimum.position for minimum in known]))
-                inside = (distance <= self.radius) & (verdict[settled] != _CODES["saddle"])
+                inside = (distance <= self.radius) & (verdict[settled] != _CODES["saddle"]) & ~crawls
                 basin[settled] = np.where(inside, nearest, -1)
         return {"verdict": verdict, "basin": basin}
 
 
-def _signs(judged: TracedObjective, place: Array) -> Array | None:
+def _signs(judged: TracedObjective, place: Array) -> Array:
     if judged.dimension > 32:
-        return None
+        return signs_of(judged, place)
     columns = {name: place[:, i] for i, name in enumerate(judged.coordinates)}
     return np.array(evaluate(inertia_program(judged), columns, len(place))["sign"])
 

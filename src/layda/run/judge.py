@@ -17,16 +17,27 @@ from layda.measures.ending import ending_program
 from layda.objective import Minimum, Objective, TracedObjective
 from layda.program.loop import LOST, SETTLED
 from layda.rule import Rule
-from layda.run.curvature import goes_down
+from layda.run.curvature import flat_way, goes_down, signs_of
 from layda.run.minima import known_minima
 from layda.run.result import Verdict
 from layda.run.state import Ending
 from layda.schedules import Schedule
 
-__all__ = ["allowed_gap", "curved_distance", "descended", "gradients_at", "judge", "resting_place"]
+__all__ = [
+    "allowed_gap",
+    "asks_for_curvature",
+    "curved_distance",
+    "descended",
+    "far_to_go",
+    "gradients_at",
+    "judge",
+    "resting_place",
+    "rests_on_level_ground",
+]  # fmt: skip
 
 Array = NDArray[np.float64]
 _LARGEST_HESSIAN = 200
+_LARGEST_CONVEX = 32
 _ZEROS = (0.0, 0.0, 0.0, 0.0)
 
 
@@ -162,10 +173,18 @@ def _settled_where(
     """Minimum, worse minimum or saddle, with the evidence."""
     judged = descended(objective, rule)
     place = resting_place(rule, ending.tail.positions[-1], estimate)
+    signs = signs_of(judged, place[None, :]) if asks_for_curvature(judged) else None
+    if signs is not None and rests_on_level_ground(objective, judged, rule):
+        way = float(flat_way(judged, place[None, :], evidence.extent_before, signs)[0])
+        if way > far_to_go(evidence.tolerance, evidence.extent_before):
+            with np.errstate(divide="ignore"):
+                pace = np.float64(evidence.last_displacement)
+                needed = way / pace * np.log(way / (evidence.tolerance * evidence.extent_before))
+            return "crawling", (), {"flat_way": way, "steps_needed": float(needed)}
     if judged.convex:
         return "converged", (), {}
     numbers = _curvatures(judged, place)
-    numbers["goes_down"] = bool(goes_down(judged, place[None, :])[0])
+    numbers["goes_down"] = bool(goes_down(judged, place[None, :], signs)[0])
     if numbers["goes_down"]:
         return "saddle", (), numbers
     known = known_minima(judged)
@@ -178,6 +197,21 @@ def _settled_where(
     gap = float(allowed_gap(judged, best, place, seen, np.array([value]), evidence.gradient, evidence.distance)[0])
     numbers |= {"best_known": best.value, "above_best": value - best.value, "gap_allowed": gap}
     return ("trapped" if value - best.value > gap else "converged"), (best,), numbers
+
+
+def asks_for_curvature(judged: Objective) -> bool:
+    """Whether the Hessian is looked at: a convex function's only where that is cheap."""
+    return not judged.convex or judged.dimension <= _LARGEST_CONVEX
+
+
+def rests_on_level_ground(objective: Objective, judged: Objective, rule: Rule) -> bool:
+    """Whether the rule comes to rest where the gradient of ``judged`` vanishes."""
+    return not rule.decays_weights or (judged is not objective and not rule.decoupled)
+
+
+def far_to_go(tolerance: Any, extent: Any) -> Any:
+    """The way along flat directions from which on a ball is said not to have arrived."""
+    return CONSTANTS["flat"][0] * tolerance * extent
 
 
 def resting_place(rule: Rule, position: Array, estimate: Array) -> Array:
