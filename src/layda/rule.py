@@ -259,7 +259,10 @@ class Stepper:
             numbers: as in :meth:`start`.
             t: the present step, from which the schedules count anew.
             condition: whether to begin anew.
-            answer: the rule's estimate. value: f there, for the function scheme. position, state: of step t.
+            answer: the rule's estimate.
+            value: f there, for the function scheme.
+            position: of step t.
+            state: likewise.
         """
         own = [answer if slot.start == "position" else slot.start for slot in self.slots]
         slots = tuple(where(condition, new, old) for new, old in zip(own, state.slots, strict=True))

@@ -47,8 +47,8 @@ def check_restart(objective: Objective, rule: Rule) -> None:
     """
     if objective.stochastic and rule.restart == "function":
         raise SettingError(
-            f"{type(rule).__name__}: restart is 'function', but {objective.name} is seen in mini-batches, whose f goes up "
-            "and down by itself; allowed are 'gradient' and 'never'; write restart=gradient, or take the full batch"
+            f"{type(rule).__name__}: restart is 'function', but {objective.name} is seen in mini-batches, whose f goes "
+            "up and down by itself; allowed are 'gradient' and 'never'; write restart=gradient or take the full batch"
         )
 
 
@@ -65,7 +65,9 @@ def restarted(
     """Coordinates one by one, traced: what a step has led to, begun anew where it led up.
 
     Args:
-        stepper: the rule. numbers: its numbers. t: the step.
+        stepper: the rule.
+        numbers: its numbers.
+        t: the step.
         before: position and state of every coordinate at step t.
         after: likewise, as the rule's own step leaves them.
         rests: the gradient of what is descended, at step t.
@@ -100,7 +102,12 @@ def restarted_rows(
     """The same for arrays (…, dimension): the twin of :func:`restarted`, whose bits it has.
 
     Args:
-        stepper: as there. numbers, t, before, after, rest: as there.
+        stepper: as there.
+        numbers: as there.
+        t: as there.
+        before: positions and state at step t.
+        after: likewise, as the rule's own step leaves them.
+        rest: as there.
         value: f at the positions of step t, (…).
         function: from positions to f at each, (…).
     """
@@ -110,10 +117,9 @@ def restarted_rows(
     if stepper.rule.restart == "gradient":
         climbs = _dot_rows(rest, answer - earlier) > 0.0
     else:
-        reached = np.asarray(function(answer))[..., None]
+        reached = _column(function(answer))
         squares = (_dot_rows(earlier, earlier), _dot_rows(answer, answer))
-        known = np.asarray(value)[..., None]
-        climbs = _has_risen(stepper, numbers, t, before[1].schedules, known, reached, squares)
+        climbs = _has_risen(stepper, numbers, t, before[1].schedules, _column(value), reached, squares)
     return stepper.begin_anew(numbers, t + 1.0, climbs, answer, reached, *after)
 
 
@@ -136,6 +142,12 @@ def _dot(a: Sequence[Any], b: Sequence[Any]) -> Any:
     return total
 
 
-def _dot_rows(a: Array, b: Array) -> Array:
-    """Σ aᵢbᵢ of every row, (…, 1), in the order of the coordinates as well: NumPy's own sum goes in pairs."""
-    return np.asarray(np.cumsum(a * b, axis=-1)[..., -1:])
+def _dot_rows(a: Array, b: Array) -> Any:
+    """Σ aᵢbᵢ of every row, in the order of the coordinates as well: NumPy's own sum goes in pairs."""
+    return _column(np.cumsum(a * b, axis=-1)[..., -1])
+
+
+def _column(values: Any) -> Any:
+    """One number for each of several balls as a column, (balls, 1); that of a single ball stays a number."""
+    found = np.asarray(values, dtype=np.float64)
+    return found[:, None] if found.ndim else np.float64(found)
