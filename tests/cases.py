@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +14,7 @@ from layda.rule import Rule
 from layda.rules import ALL, HeavyBall
 from layda.schedules import ExponentialDecay, ODonoghueCandesMomentum, SutskeverMomentum
 
-__all__ = ["BACKENDS", "RULES", "SMALL_CLASSICS", "classic", "compiled_values", "needs_tables"]
+__all__ = ["BACKENDS", "RESTARTING", "RULES", "SMALL_CLASSICS", "classic", "compiled_values", "needs_tables"]
 
 BACKENDS = ("readable", "python", "numpy", "numba")
 """Everything that runs a loop; "readable" is the twin that the others are held against."""
@@ -25,6 +27,22 @@ RULES: tuple[Rule, ...] = (
     HeavyBall(0.001, ODonoghueCandesMomentum(0.01), weight_decay=0.1, decoupled=True),
 )
 """Every rule with its usual settings, the forms of the heavy ball, schedules and both kinds of weight decay."""
+
+
+def _restarting() -> tuple[Rule, ...]:
+    """Every rule of the list above with every scheme of adaptive restart that it does not refuse, fast enough to climb."""
+    found = []
+    for rule, scheme in itertools.product(RULES, ("gradient", "function")):
+        kept = {"decoupled": False, "weight_decay": 0.1} if rule.decays_weights and rule.decoupled else {}
+        rate = rule.learning_rate
+        if rule.slots:
+            rate = max(rate, 0.05) if isinstance(rate, float) else rate
+            found.append(replace(rule, restart=scheme, learning_rate=rate, **kept))
+    return tuple(found)
+
+
+RESTARTING = _restarting()
+"""Rules that begin anew."""
 
 SMALL_CLASSICS = tuple(name for name in CLASSICS if classic(name).dimension <= 2)
 

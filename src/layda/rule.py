@@ -13,12 +13,16 @@ from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, NamedTuple, Self
 
 from layda.errors import SettingError
+from layda.functions import where
 from layda.program import Program
 from layda.program.tracing import Graph
-from layda.schedules import Schedule
+from layda.schedules import Schedule, depends_on_t
 from layda.settings import Range, numbers_of, replaced, validate
 
-__all__ = ["Hyperparameter", "Rule", "Slot", "State", "Stepper"]
+__all__ = ["RESTARTS", "Hyperparameter", "Rule", "Slot", "State", "Stepper"]
+
+RESTARTS = "restarts"
+"""The slot that a rule with adaptive restart has besides its own: how often it began anew."""
 
 Hyperparameter = Any
 """A setting of a rule: a number, or a schedule that gives one for every step. ``step`` always sees a number."""
@@ -72,6 +76,9 @@ class Rule(ABC):
         weight_decay: λ of an added penalty λ|x|²/2. Coupled (the default): g ← g + λx before the step; any rule
             takes it.
         decoupled: take λ out of the gradient and shrink x ← x − αλx instead (Loshchilov and Hutter 2019).
+        restart: when the rule begins anew from its answer, everything that it carries forgotten: "never" (the default),
+            "function" (when f at the answer has risen) or "gradient" (when the answer moved up the slope). See
+            :mod:`layda.run.restart`. Runs do it; one coordinate's step alone cannot.
     """
 
     name: ClassVar[str]
@@ -82,6 +89,7 @@ class Rule(ABC):
 
     weight_decay: Hyperparameter = field(default=0.0, kw_only=True, metadata={"range": Range(0.0)})
     decoupled: bool = field(default=False, kw_only=True)
+    restart: str = field(default="never", kw_only=True, metadata={"allowed": ("never", "function", "gradient")})
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -98,6 +106,8 @@ class Rule(ABC):
         validate(self, scheduled=True)
         if not hasattr(self, "learning_rate"):
             raise SettingError(f"{type(self).__name__} has no field learning_rate; every rule has one")
+        if self.restart != "never":
+            _check_restart(self)
 
     @property
     def slots(self) -> tuple[Slot, ...]:
@@ -159,10 +169,29 @@ class Rule(ABC):
         return f"{self.name}({', '.join(shown)})"
 
     def settings(self) -> dict[str, Any]:
-        """The fields by name, the rule's own first; weight decay only where it takes part."""
+        """The fields by name, the rule's own first; weight decay and restart only where they take part."""
         shared = ("weight_decay", "decoupled")
-        found = {item.name: getattr(self, item.name) for item in fields(self) if item.name not in shared}
-        return found | ({name: getattr(self, name) for name in shared} if self.decays_weights else {})
+        found = {item.name: getattr(self, item.name) for item in fields(self) if item.name not in (*shared, "restart")}
+        found |= {name: getattr(self, name) for name in shared} if self.decays_weights else {}
+        return found | ({"restart": self.restart} if self.restart != "never" else {})
+
+
+def _check_restart(rule: Rule) -> None:
+    """Refuse what a restart would do nothing for, or would keep from ever coming to rest."""
+    where_ = f"{type(rule).__name__}: restart is {rule.restart!r}"
+    if not rule.slots and not _momenta_of(rule):
+        raise SettingError(
+            f"{where_}, but this rule carries nothing from step to step that could begin anew; allowed is 'never'; "
+            "leave it out, or take a rule with momentum"
+        )
+    if rule.decays_weights and rule.decoupled:
+        raise SettingError(
+            f"{where_} together with a decoupled weight decay, against which the velocity still pushes where the rule "
+            "rests: every restart would throw it off again; allowed is 'never'; write decoupled=False or weight_decay=0"
+        )
+    for slot in rule.slots:
+        if slot.name == RESTARTS:
+            raise SettingError(f"{where_}, and a slot is called {RESTARTS!r}, which a restart needs; rename the slot")
 
 
 def _short(value: Any) -> str:
@@ -178,7 +207,7 @@ class State(NamedTuple):
     Attributes:
         slots: the rule's slots of one coordinate (or arrays over coordinates), without the shared ones.
         shared: the rule's shared slots.
-        schedules: the states of the schedules, one after another.
+        schedules: the states of the schedules, one after another, and what restarts need.
     """
 
     slots: tuple[Any, ...]
@@ -193,6 +222,9 @@ class Stepper:
         rule: the rule.
         numbers: path -> value of every number that a program takes as an input.
         slots: the per-coordinate slots. shared: the shared ones.
+        restarts: whether the rule begins anew now and then. The last shared slot is how often it did so. Whether to
+            begin anew is a question about all coordinates: :meth:`step` knows nothing of it, runners ask
+            (:mod:`layda.run.restart`), and :meth:`begin_anew` does it.
     """
 
     def __init__(self, rule: Rule) -> None:
@@ -202,16 +234,24 @@ class Stepper:
             self.numbers.pop("weight_decay", None)
         self.slots = tuple(slot for slot in rule.slots if not slot.shared)
         self.shared = tuple(slot for slot in rule.slots if slot.shared)
+        self.restarts = rule.restart != "never"
+        if self.restarts:
+            self.shared += (Slot(RESTARTS, shared=True),)
         self._schedules = _schedules_of(rule)
+        self._momenta = _momenta_of(rule) if self.restarts else {}
+        # Carried behind the schedules' own numbers: f at the last answer, the step of the last restart.
+        self._judged = rule.restart == "function"
+        self._clocked = any(depends_on_t(schedule) for schedule in self._momenta.values())
 
     @property
     def schedule_names(self) -> tuple[str, ...]:
-        """A name for every number that the schedules carry."""
-        return tuple(
+        """A name for every number that the schedules, and restarts, carry."""
+        names = tuple(
             f"{path}.{index}"
             for path, schedule in self._schedules.items()
             for index in range(len(schedule.initial_state()))
         )
+        return (*names, *(["answer_value"] if self._judged else []), *(["restarted_at"] if self._clocked else []))
 
     def start(self, numbers: Mapping[str, Any], position: Any) -> State:
         """The state before the first step.
@@ -224,7 +264,51 @@ class Stepper:
         carried: list[Any] = []
         for path, schedule in self._schedules.items():
             carried += replaced(schedule, numbers, path + ".").initial_state()
+        carried += [0.0] * (self._judged + self._clocked)
         return State(slots, tuple(slot.start for slot in self.shared), tuple(carried))
+
+    def begin_anew(
+        self, numbers: Mapping[str, Any], t: Any, condition: Any, answer: Any, value: Any, position: Any, state: State
+    ) -> tuple[Any, State]:
+        """Where the condition holds, the rule begins anew at its answer; elsewhere all stays as it is.
+
+        y ← x, every slot as before the first step, and the schedules of all settings but the learning rate and the
+        weight decay as at step 0 (θ = 1): they count steps from here.
+
+        Args:
+            numbers: as in :meth:`start`.
+            t: the present step, from which the schedules count anew.
+            condition: whether to begin anew.
+            answer: the rule's estimate.
+            value: f there, for the function scheme.
+            position: of step t.
+            state: likewise.
+        """
+        own = [answer if slot.start == "position" else slot.start for slot in self.slots]
+        slots = tuple(where(condition, new, old) for new, old in zip(own, state.slots, strict=True))
+        shared = [
+            old + where(condition, 1.0, 0.0) if slot.name == RESTARTS else where(condition, slot.start, old)
+            for slot, old in zip(self.shared, state.shared, strict=True)
+        ]
+        schedules: list[Any] = []
+        for path, schedule in self._schedules.items():
+            first = replaced(schedule, numbers, path + ".").initial_state()
+            old_ones = state.schedules[len(schedules) : len(schedules) + len(first)]
+            if path in self._momenta:
+                schedules += [where(condition, new, old) for new, old in zip(first, old_ones, strict=True)]
+            else:
+                schedules += old_ones
+        schedules += [value] if self._judged else []
+        schedules += [where(condition, t, state.schedules[-1])] if self._clocked else []
+        return where(condition, answer, position), State(slots, tuple(shared), tuple(schedules))
+
+    def answer_value(self, schedules: tuple[Any, ...]) -> Any:
+        """f at the last answer, as the function scheme carries it; 0 before the first step."""
+        return schedules[len(schedules) - 1 - self._clocked]
+
+    def _clock(self, path: str, t: Any, schedules: tuple[Any, ...]) -> Any:
+        """The step as a schedule counts it: from the last restart, where it begins anew with the rule."""
+        return t - schedules[-1] if self._clocked and path in self._momenta else t
 
     def resolved(self, numbers: Mapping[str, Any], t: Any, schedules: tuple[Any, ...]) -> Rule:
         """The rule with the settings of step t as plain numbers."""
@@ -233,7 +317,7 @@ class Stepper:
         for path, schedule in self._schedules.items():
             taken = len(schedule.initial_state())
             state, rest = tuple(rest[:taken]), rest[taken:]
-            values[path] = replaced(schedule, numbers, path + ".").value(state, t)
+            values[path] = replaced(schedule, numbers, path + ".").value(state, self._clock(path, t, schedules))
         return _with_values(self.rule, values)
 
     def advance_schedules(self, numbers: Mapping[str, Any], t: Any, schedules: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -243,8 +327,8 @@ class Stepper:
         for path, schedule in self._schedules.items():
             taken = len(schedule.initial_state())
             state, rest = tuple(rest[:taken]), rest[taken:]
-            moved += replaced(schedule, numbers, path + ".").advance(state, t)
-        return tuple(moved)
+            moved += replaced(schedule, numbers, path + ".").advance(state, self._clock(path, t, schedules))
+        return (*moved, *rest)  # what is left belongs to restarts
 
     def step(self, numbers: Mapping[str, Any], t: Any, position: Any, gradient: Any, state: State) -> tuple[Any, State]:
         """One step of one coordinate (or of an array of coordinates): weight decay, then the rule's own step."""
@@ -260,7 +344,7 @@ class Stepper:
                 gradient = gradient + now.weight_decay * position
         position, moved = now.step(position, gradient, slots, ahead)
         kept, shared = self._parted(moved)
-        return position, State(kept, shared, schedules)
+        return position, State(kept, shared + state.shared[len(shared) :], schedules)
 
     def estimate(self, numbers: Mapping[str, Any], t: Any, position: Any, state: State) -> Any:
         """The rule's answer at step t."""
@@ -337,6 +421,11 @@ def _schedules_of(rule: Rule) -> dict[str, Schedule]:
         elif isinstance(value, tuple):
             found |= {f"{item.name}.{i}": one for i, one in enumerate(value) if isinstance(one, Schedule)}
     return found
+
+
+def _momenta_of(rule: Rule) -> dict[str, Schedule]:
+    """The schedules that begin anew with the rule: all but those of the learning rate and the weight decay."""
+    return {path: one for path, one in _schedules_of(rule).items() if path not in ("learning_rate", "weight_decay")}
 
 
 def _with_values(rule: Rule, values: Mapping[str, Any]) -> Rule:

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from layda.functions import cos, floor, minimum, pi, sqrt, where
+from layda.program.tracing import Graph
 from layda.settings import hyperparameter, validate
 
 __all__ = [
     "ALL", "Constant", "CosineDecay", "ExponentialDecay", "InverseTimeDecay", "ODonoghueCandesMomentum", "Schedule",
-    "StepDecay", "SutskeverMomentum", "Warmup",
+    "StepDecay", "SutskeverMomentum", "Warmup", "depends_on_t",
 ]  # fmt: skip
 
 State = tuple[Any, ...]
@@ -61,6 +62,21 @@ class Schedule(ABC):
             found.append(float(self.value(state, float(t))))
             state = self.advance(state, float(t))
         return found
+
+
+def depends_on_t(schedule: Schedule) -> bool:
+    """Whether a schedule looks at t itself, not only at what it carries.
+
+    >>> depends_on_t(SutskeverMomentum()), depends_on_t(ODonoghueCandesMomentum())
+    (True, False)
+    """
+    graph = Graph()
+    names = tuple(f"state.{index}" for index in range(len(schedule.initial_state())))
+    state, t = tuple(graph.input(name) for name in names), graph.input("t")
+    found = (schedule.value(state, t), *schedule.advance(state, t))
+    program = graph.program((*names, "t"), {f"out.{index}": value for index, value in enumerate(found)})
+    used = program.select([name for name, _ in program.outputs])
+    return any(node.op == "input" and node.value == "t" for node in used.nodes)
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,8 @@ def convert(rule: HeavyBall, form: str) -> HeavyBall:
         form: "velocity", "step" or "average".
 
     Raises:
-        SettingError: an unknown form; a form that divides by a rate that is zero or by 1 − β with β = 1.
+        SettingError: an unknown form; a form that divides by a rate that is zero or by 1 − β with β = 1; a schedule
+            together with adaptive restart.
 
     >>> convert(HeavyBall(0.1, 0.5), "average")
     HeavyBall(learning_rate=0.2, momentum=0.5, form='average')
@@ -51,6 +52,11 @@ def convert(rule: HeavyBall, form: str) -> HeavyBall:
             _need(momentum < 1.0, "momentum = 1 has no average form: it would divide by 1 − β = 0")
             inner = inner / (1.0 - momentum)
         return replace(rule, learning_rate=inner, form=form)
+    if rule.restart != "never":
+        raise SettingError(
+            f"a heavy ball with a schedule and restart={rule.restart!r} cannot be converted: its momentum begins anew "
+            "and its rate does not; allowed are plain numbers, or restart='never'"
+        )
     rate, momentum = _scheduled(rate), _scheduled(momentum)
     for end in rate.bounds()[:1]:
         _need(end > 0.0, "a learning rate that is zero cannot be converted: the bridge divides by it")

@@ -31,6 +31,7 @@ from layda.run.judge import (
     rests_on_level_ground,
 )
 from layda.run.minima import known_minima
+from layda.run.restart import restarted_rows
 
 __all__ = ["run_batch"]
 
@@ -182,6 +183,15 @@ class _Balls:
         defined = np.array([self.objective.is_defined(place) for place in self.x[balls]], dtype=bool)
         return np.asarray(fine & defined)
 
+    def _values(self, places: Array) -> Array:
+        """f at each row, NaN where it does not exist."""
+        found = np.full(len(places), np.nan)
+        fine = np.all(np.isfinite(places), axis=1)
+        fine &= np.array([bool(ok) and self.objective.is_defined(x) for x, ok in zip(places, fine, strict=True)], bool)
+        if np.any(fine):
+            found[fine] = self.objective.values(places[fine])
+        return found
+
     def settled(self, balls: Array, tolerance: float) -> Array:
         """The stopping test."""
         x, last, earlier = self.x[balls], self.last[balls], self.earlier[balls]
@@ -202,7 +212,12 @@ class _Balls:
         x = self.x[balls]
         self.low[balls] = np.minimum(self.low[balls], x)
         self.high[balls] = np.maximum(self.high[balls], x)
-        moved, state = self.stepper.step(self.numbers_of(balls), float(t), x, self.slope[balls], self.state_of(balls))
+        numbers, before = self.numbers_of(balls), (x, self.state_of(balls))
+        after = self.stepper.step(numbers, float(t), x, self.slope[balls], before[1])
+        if self.stepper.restarts:
+            rest, value = self.rest[balls], self.value[balls]
+            after = restarted_rows(self.stepper, numbers, float(t), before, after, rest, value, self._values)
+        moved, state = after
         self.earlier[balls], self.last[balls] = self.last[balls], x
         self.x[balls] = moved
         for store, group in ((self.slots, state.slots), (self.shared, state.shared), (self.schedules, state.schedules)):

@@ -14,6 +14,7 @@ from layda.objective import Objective, TracedObjective
 from layda.rule import Rule, State, Stepper
 from layda.run.judge import judge
 from layda.run.numeric import run_numeric
+from layda.run.restart import check_restart
 from layda.run.result import Trajectory
 from layda.run.state import Ending
 from layda.run.traced import run_traced
@@ -82,6 +83,7 @@ def descend(
         raise SettingError(f"record is {record!r}; allowed are 'all' and 'end'")
     seed = whole_number("seed", seed, 0, 2**128)
     first = resolve_start(target, start, seed)
+    check_restart(target, way)
     stepper = Stepper(way)
     options: dict[str, Any] = {
         "steps": steps,

@@ -18,6 +18,7 @@ from layda.rule import Rule, Stepper
 from layda.run.descend import whole_number
 from layda.run.engine import Engine
 from layda.run.minima import known_minima
+from layda.run.restart import check_restart
 from layda.schedules import ExponentialDecay
 from layda.settings import numbers_of, replaced
 from layda.specs import to_objective, to_rule
@@ -195,6 +196,7 @@ def run_balls(
     known = {name: value for name, value in numbers.items() if name in stepper.numbers}
     varying = tuple(name for name, value in known.items() if np.ndim(value))
     checked_device(objective, device)
+    check_restart(objective, rule)
     if not isinstance(objective, TracedObjective):
         from layda.run.batch import run_batch
 

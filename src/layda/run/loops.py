@@ -7,6 +7,7 @@ high{i} the box around the path before the present position; highest the largest
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,6 +19,7 @@ from layda.program import contracted, joined
 from layda.program.loop import Loop
 from layda.program.tracing import Graph, Traced
 from layda.rule import State, Stepper
+from layda.run.restart import restarted
 
 __all__ = ["Layout", "build_loop", "contracted_loop", "initial_state", "layout"]
 
@@ -90,7 +92,7 @@ def build_loop(objective: TracedObjective, stepper: Stepper) -> Loop:
         numbers=numbers,
         observe=_observe(objective, stepper, names, inputs),
         check=_check(names, inputs),
-        advance=_advance(stepper, names, inputs),
+        advance=_advance(objective, stepper, names, inputs),
         record=names.carried,
         finite=() if objective.defined is not None else ("value", *(f"slope{i}" for i in range(objective.dimension))),
     )
@@ -145,21 +147,28 @@ def _check(names: Layout, inputs: tuple[str, ...]) -> Any:
     return graph.program(all_inputs, {"settled": result})
 
 
-def _advance(stepper: Stepper, names: Layout, inputs: tuple[str, ...]) -> Any:
+def _advance(objective: TracedObjective, stepper: Stepper, names: Layout, inputs: tuple[str, ...]) -> Any:
     graph = Graph()
     count = len(names.position)
     observed = ("value", *(f"slope{i}" for i in range(count)), *(f"rest{i}" for i in range(count)))
     known = {name: graph.input(name) for name in (*inputs, *observed)}
     t = known["t"]
     moved: dict[str, Any] = {}
-    for i in range(count):
-        state = State(
+    x_now = [known[name] for name in names.position]
+    before = [
+        State(
             tuple(known[group[i]] for group in names.slots),
             tuple(known[name] for name in names.shared),
             tuple(known[name] for name in names.schedules),
         )
-        x = known[names.position[i]]
-        position, after = stepper.step(known, t, x, known[f"slope{i}"], state)
+        for i in range(count)
+    ]
+    # Coordinate after coordinate; only a restart must have seen them all before any of them goes on.
+    steps: Iterable[Any] = (stepper.step(known, t, x_now[i], known[f"slope{i}"], before[i]) for i in range(count))
+    if stepper.restarts:
+        rests, whole = [known[f"rest{i}"] for i in range(count)], list(zip(x_now, before, strict=True))
+        steps = restarted(stepper, known, t, whole, list(steps), rests, known["value"], _function(objective))
+    for i, (x, (position, after)) in enumerate(zip(x_now, steps, strict=True)):
         moved[names.position[i]] = position
         for group, value in zip(names.slots, after.slots, strict=True):
             moved[group[i]] = value
@@ -176,6 +185,16 @@ def _advance(stepper: Stepper, names: Layout, inputs: tuple[str, ...]) -> Any:
     scheduled = bool(names.schedules)
     moved["top_rate"] = maximum(rate, known["top_rate"]) if scheduled else known["top_rate"]
     return graph.program((*inputs, *observed), {name: moved[name] for name in names.everything})
+
+
+def _function(objective: TracedObjective) -> Callable[[list[Any]], Any]:
+    """f of a list of traced coordinates."""
+
+    def value(place: list[Any]) -> Any:
+        known = dict(zip(objective.coordinates, place, strict=True))
+        return next(iter(objective.program.evaluate(known).values()))
+
+    return value
 
 
 def _same_for_all(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ from layda.measures.window import Window, window_length, window_of
 from layda.objective import Objective
 from layda.program.loop import LOST, SETTLED, SPENT
 from layda.rule import State, Stepper
+from layda.run.restart import restarted_rows
 from layda.run.state import Ending, Tail, Track
 
 __all__ = ["run_numeric"]
@@ -69,7 +71,12 @@ def run_numeric(
             top = max(top, value) if steps - t > window_length(steps) else top
         low, high = np.minimum(low, position), np.maximum(high, position)
         with np.errstate(all="ignore"):
-            position, state = stepper.step(stepper.numbers, float(t), position, step_slope, state)
+            moved = stepper.step(stepper.numbers, float(t), position, step_slope, state)
+            if stepper.restarts:
+                rest = _rest(stepper, t, position, step_slope, state)
+                known, before = partial(_value, objective), (position, state)
+                moved = restarted_rows(stepper, stepper.numbers, float(t), before, moved, rest, value, known)
+            position, state = moved
         if not np.all(np.isfinite(position)) or not np.all(np.isfinite(step_slope)):
             places = [*places[-2:], position]
             value, slope = np.nan, np.full(len(position), np.nan)
@@ -107,6 +114,12 @@ def run_numeric(
         evaluations=t + 1 + extra,
         backend="numpy",
     )
+
+
+def _value(objective: Objective, position: Array) -> float:
+    """f, NaN where it does not exist: there nothing begins anew."""
+    fine = np.all(np.isfinite(position)) and objective.is_defined(position)
+    return objective.value(position) if fine else float("nan")
 
 
 def _rate(stepper: Stepper, t: int, state: State) -> float:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from layda.errors import MissingExtraError
 from layda.objective import Minimum, Objective
-from layda.rule import Rule
+from layda.rule import RESTARTS, Rule
 
 if TYPE_CHECKING:
     import pandas
@@ -59,7 +59,8 @@ class Trajectory:
             ``record="end"``.
         estimates: what the rule offers as its answer, likewise.
         values: f(positions), shape (steps + 1,).
-        states: the rule's slots by name, (steps + 1, dimension), or (steps + 1,) for shared ones.
+        states: the rule's slots by name, (steps + 1, dimension), or (steps + 1,) for shared ones; with adaptive restart
+            also "restarts", how often the rule began anew up to each step.
         learning_rates: α at every recorded step, shape (steps + 1,).
         steps: steps taken. budget: steps allowed.
         verdict: what became of the run.
@@ -99,6 +100,26 @@ class Trajectory:
         with np.errstate(all="ignore"):
             moved[1:] = self.positions[:-1] - self.positions[1:]
         return moved
+
+    @property
+    def restarts(self) -> int:
+        """How often the rule began anew (adaptive restart)."""
+        count = self.states.get(RESTARTS)
+        return 0 if count is None else int(count[-1])
+
+    @property
+    def restart_steps(self) -> NDArray[np.int64]:
+        """The recorded steps k whose row holds the rule begun anew; empty with ``record="end"``.
+
+        >>> import layda
+        >>> run = layda.descend("x^2", "heavy-ball:learning_rate=0.1,restart=gradient", start=1.0, steps=20)
+        >>> run.restarts, run.restart_steps.tolist()
+        (4, [5, 10, 15, 20])
+        """
+        count = self.states.get(RESTARTS)
+        if count is None:
+            return np.empty(0, np.int64)
+        return np.flatnonzero(np.diff(count) > 0.0) + self.steps + 2 - len(count)
 
     @property
     def best_value(self) -> float:
