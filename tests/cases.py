@@ -30,7 +30,7 @@ RULES: tuple[Rule, ...] = (
 
 
 def _restarting() -> tuple[Rule, ...]:
-    """Every rule of the list above with every scheme of adaptive restart that it does not refuse, fast enough to climb."""
+    """Every rule of the list above with every scheme of adaptive restart that it takes, fast enough to climb."""
     found = []
     for rule, scheme in itertools.product(RULES, ("gradient", "function")):
         kept = {"decoupled": False, "weight_decay": 0.1} if rule.decays_weights and rule.decoupled else {}

@@ -36,7 +36,7 @@ def _gain(rule: Any) -> float:
 
 
 def _frozen(rule: Any, objective: Any, start: Array, steps: int, curvature: float, slack: float) -> bool:
-    """By plain arithmetic: the rate is below 2⁻¹² of its largest, and twice as many further steps would not get there."""
+    """By plain arithmetic: the rate is below 2⁻¹² of its largest, and twice as many more steps would not get there."""
     path = walk(objective, rule, start, 3 * steps)
     if len(path) <= 3 * steps or not np.all(np.isfinite(path)):
         return False
@@ -285,7 +285,8 @@ def regression_on_its_way(generator: Random) -> Case | None:
     steps = int(needed / (1.0 + generator.uniform(*_UNFINISHED))) if needed < 1e6 else 0
     if not 40 <= steps <= 500 or modes.swings_slowly(steps):
         return None
-    why = f"a quadratic with the spectrum of the table: {needed:.0f} steps in all, {needed / steps - 1:.1f} further budgets"
+    further = needed / steps - 1
+    why = f"a quadratic with the spectrum of the table: {needed:.0f} steps in all, {further:.1f} further budgets"
     return Case("unfinished", target, rule, tuple(start.tolist()), steps, why, "regression")
 
 
@@ -301,7 +302,8 @@ def agreeing_on_its_way(generator: Random) -> Case | None:
     steps = int(needed / (1.0 + generator.uniform(*_UNFINISHED)))
     if needed > 780 or steps < 40:
         return None
-    why = f"every row has the same minimum; the path takes {needed} steps in all, {needed / steps - 1:.1f} further budgets"
+    further = needed / steps - 1
+    why = f"every row has the same minimum; the path takes {needed} steps in all, {further:.1f} further budgets"
     return Case("unfinished", target, rule, target.start, steps, why, "agreeing batches")
 
 

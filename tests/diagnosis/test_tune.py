@@ -110,6 +110,12 @@ def test_theory_is_found_from_how_a_rule_moves() -> None:
     assert plain.steps(1e-12) == pytest.approx(691, abs=1)
 
 
+def test_theory_of_other_linear_rules() -> None:
+    (nesterov,) = layda.tune(classic("quadratic"), "nesterov").theory
+    assert nesterov.rate == pytest.approx(0.8847219165)
+    assert layda.tune(classic("quadratic"), "quasi-hyperbolic").theory[0].settings["nu"] == 1.0
+
+
 def test_what_theory_cannot_say_is_said() -> None:
     tuned = layda.tune("quadratic", "adam")
     assert tuned.theory == ()

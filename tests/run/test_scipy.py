@@ -8,6 +8,7 @@ from scipy.optimize import OptimizeWarning, minimize, rosen, rosen_der
 
 import layda
 from layda.errors import SettingError
+from layda.rules import ALL
 from tests.cases import RULES
 
 
@@ -91,3 +92,24 @@ def test_what_it_cannot_do_is_refused() -> None:
         minimize(bowl, [1.0], jac=bowl_gradient, method=method, bounds=[(0, 1)])
     with pytest.warns(OptimizeWarning, match="unknown to layda: speed"):
         minimize(bowl, [1.0], jac=bowl_gradient, method=method, options={"speed": 3, "maxiter": 1})
+
+
+@pytest.mark.parametrize("rule", ALL, ids=lambda rule: rule.name)
+def test_a_function_that_is_never_a_number_is_no_success(rule: type[layda.Rule]) -> None:
+    """SciPy's COBYLA has reported success, with fun = 1e30, on such a function."""
+    method = layda.scipy_method(rule())
+    found = minimize(lambda x: float("nan"), [1.0, 2.0], jac=lambda x: np.full(2, np.nan), method=method)
+    assert not found.success
+    assert found.verdict.kind == "undefined"
+    plain = minimize(lambda x: float("nan"), [1.0, 2.0], method=method)
+    assert not plain.success
+
+
+@pytest.mark.parametrize("rule", ALL, ids=lambda rule: rule.name)
+def test_a_function_without_a_bottom_is_no_success(rule: type[layda.Rule]) -> None:
+    """SciPy's Newton-CG has "succeeded" at the start of an unbounded function (scipy#6264)."""
+    way = rule(learning_rate=0.1)
+    cases = [(lambda x: float(-(x[0] ** 2)), lambda x: -2 * x, 1.0), (lambda x: float(x[0]), lambda x: np.ones(1), 0.0)]
+    for fun, jac, start in cases:
+        found = minimize(fun, [start], jac=jac, method=layda.scipy_method(way), options={"maxiter": 2000})
+        assert not found.success, (rule.name, found.message)

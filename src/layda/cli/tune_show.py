@@ -108,11 +108,22 @@ def _array(numbers: Iterable[float]) -> Any:
     return np.array(list(numbers))
 
 
+def _order(name: str) -> tuple[int, str]:
+    """The rate first, then the momentum; what has no symbol last."""
+    known = list(_SYMBOLS)
+    return (known.index(name) if name in known else len(known), name)
+
+
 def _theory(tuned: Tuned, width: int) -> Table:
-    names = sorted({name for one in tuned.theory for name in one.settings}, key=list(_SYMBOLS).index)
+    names = sorted({name for one in tuned.theory for name in one.settings}, key=_order)
     wide = width >= _NARROW
     table = _table(
-        [("curvatures seen", False), *((_SYMBOLS[name], True) for name in names), ("ρ", True), ("steps", True)]
+        [
+            ("curvatures seen", False),
+            *((_SYMBOLS.get(name, name), True) for name in names),
+            ("ρ", True),
+            ("steps", True),
+        ]
         + [("in the race", True)]
         + ([("source", False)] if wide else [])
     )
@@ -137,8 +148,8 @@ def _steps(candidate: Candidate) -> str:
 
 
 def _race(tuned: Tuned) -> Table:
-    names = sorted({name for one in tuned.candidates for name in one.settings}, key=list(_SYMBOLS).index)
-    numbers = [*(_SYMBOLS[name] for name in names), "steps", "f"]
+    names = sorted({name for one in tuned.candidates for name in one.settings}, key=_order)
+    numbers = [*(_SYMBOLS.get(name, name) for name in names), "steps", "f"]
     table = _table([*((head, True) for head in numbers), ("what became of it", False), ("put forward by", False)])
     shown = list(tuned.candidates[:_SHOWN])
     shown += [one for one in tuned.candidates[_SHOWN:] if one.origin == "theory"]

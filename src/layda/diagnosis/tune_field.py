@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from layda.diagnosis.bottom import Bottom
 from layda.diagnosis.curvature import Curvature
 from layda.diagnosis.search import shortened
-from layda.errors import SettingError
+from layda.errors import NotLinearError, SettingError
 from layda.objective import Objective
 from layda.rule import Rule, Stepper
 from layda.settings import numbers_of
+from layda.theory import best_settings
 
 __all__ = ["Theory", "decays", "field_of", "rate_path", "share_path", "steps_by_length", "theory_of"]
 
@@ -24,7 +25,6 @@ _SHARES = (0.0, 0.5, 0.75, 0.88, 0.94, 0.97, 0.985)
 _RATIO = 2.5  # between neighbouring rates of the field
 _FROM, _TO = 0.06, 4.0  # times 1/λ
 _LENGTHS = (1e-3, 0.6)  # of the way to the bottom, for rules whose step does not grow with the slope
-_WATCHED, _PLACE = 8, 0.7365  # steps from which it is seen how a rule moves, and where they begin
 _MEMORIES = (0.5, 0.9)
 _TOTALS, _SPANS, _BOOSTS = (1e-3, 1e-6), (1.0, 0.25), (1.0, 4.0, 16.0, 64.0)
 
@@ -96,56 +96,19 @@ def theory_of(
         ranges.append(("with the way there", low, steepest))
     found = []
     for seen, mu, largest in ranges:
-        one = _best(rule, mu, largest)
-        if one is None:
-            return (), (
-                f"no theory: {rule.name} moves neither as the heavy ball nor as plain descent does, each with constant "
-                "settings; the race alone decides"
-            )
-        found.append(Theory(seen, mu, largest, *one))
+        try:
+            best = best_settings(_plain(rule), mu, largest)
+        except NotLinearError as error:
+            return (), f"no theory: {error}; the race alone decides"
+        settings = {rate_path(rule) if name == "learning_rate" else name: v for name, v in best.settings.items()}
+        found.append(Theory(seen, mu, largest, settings, best.rate, best.closed_form, best.source))
     return tuple(found), ""
 
 
-def _best(rule: Rule, mu: float, largest: float) -> tuple[dict[str, float], float, bool, str] | None:
-    """Settings, rate, whether a formula gives them, source: for rules that move as the heavy ball or plain descent do.
-
-    Whether a rule does is seen from its own steps: x₊ = x − αγλx + β(x − x₋) on λx²/2, with the same γ for every λ. So
-    all forms of the heavy ball are found (γ = 1 − β for the running average), and no schedule is.
-    """
-    rate, share = rate_path(rule), share_path(rule)
-    a, b = math.sqrt(largest), math.sqrt(mu)
-    beta = ((a - b) / (a + b)) ** 2 if share else 0.0
-    alpha = (2.0 / (a + b)) ** 2 if share else 2.0 / (largest + mu)
-    slow = 0.3 * alpha  # at the best rate a ball may be at 0 after a step, where every rule rests
-    gain = _gain(Stepper(rule), {rate: slow} | dict.fromkeys(share, beta), (mu, largest), slow, beta)
-    if gain is None:
-        return None
-    settings = {rate: alpha / gain} | dict.fromkeys(share, beta)
-    if share:
-        return settings, (a - b) / (a + b), True, "Polyak 1964"
-    return settings, (largest - mu) / (largest + mu), True, "Nesterov 2004, Theorem 2.1.15"
-
-
-def _gain(
-    stepper: Stepper, numbers: dict[str, float], curvatures: tuple[float, float], alpha: float, beta: float
-) -> float | None:
-    """γ of the heavy ball's recurrence, if the rule's first steps follow it; else ``None``."""
-    known = stepper.numbers | numbers
-    gains = []
-    for curvature in curvatures:
-        x = [_PLACE]
-        state = stepper.start(known, _PLACE)
-        with np.errstate(all="ignore"):
-            for t in range(_WATCHED):
-                ahead, state = stepper.step(known, float(t), x[-1], curvature * x[-1], state)
-                x.append(float(ahead))
-        gains.append((_PLACE - x[1]) / (alpha * curvature * _PLACE))
-        for before, now, ahead in zip(x, x[1:], x[2:], strict=False):
-            expected = now - gains[-1] * alpha * curvature * now + beta * (now - before)
-            if not abs(ahead - expected) <= 1e-9 * max(abs(now), abs(before), abs(ahead)):
-                return None
-    same = abs(gains[0] - gains[1]) <= 1e-6 * abs(gains[0])
-    return gains[1] if same and 0.0 < gains[1] < math.inf else None
+def _plain(rule: Rule) -> Rule:
+    """The rule with its rate's first value in place of a schedule: theory's limits are those of constant settings."""
+    path = rate_path(rule)
+    return rule if path == "learning_rate" else replace(rule, learning_rate=numbers_of(rule)[path])  # type: ignore[call-arg]  # every rule has one
 
 
 def field_of(

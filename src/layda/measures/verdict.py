@@ -207,7 +207,7 @@ def _steps_needed(e: Any) -> Any:
     the last quarter, since in the first fast directions may still have come to rest. A ball that swings is measured by
     both displacement and distance. One that does not turn may slow down less than it comes nearer: displacements go as
     distance^γ, γ = 1 where steps are in proportion to the slope, 0 where all are of one length; see :func:`_walk`.
-    Where the distance does not shrink yet (on a plateau) it is walked at the present pace, unless the displacements fade
+    Where the distance does not shrink yet (on a plateau) it is walked at the present pace, unless displacements fade
     before they add up to it.
     """
     window = where(e.window > 0.0, e.window, 4.0)
@@ -223,11 +223,10 @@ def _steps_needed(e: Any) -> Any:
     walk = where(reach < e.distance, _ENDLESS, walk)
     recent = _ratio_per_step(e.displacement_3, late, 0.5 * window), _ratio_per_step(e.distance_3, near, 0.5 * window)
     power = maximum(_power(slowing, nearing), _power(*recent))
-    steadily = where(
-        power < _LIMIT["linear"], _walk(near, target, nearing, power), maximum(by_displacement, by_distance)
-    )
+    both_ways = maximum(by_displacement, by_distance)
+    steadily = where(power < _LIMIT["linear"], _walk(near, target, nearing, power), both_ways)
     straight = where(nearing < 1.0, steadily, walk)
-    return where(swings, maximum(by_displacement, by_distance), straight)
+    return where(swings, both_ways, straight)
 
 
 def _power(slowing: Any, nearing: Any) -> Any:
