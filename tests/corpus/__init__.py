@@ -7,9 +7,9 @@ between two verdicts, or whose theorem does not apply, is drawn again; these are
 
 * converged, trapped, saddle: two thirds of the budget bring the ball within 1e-8 of the start's distance; the test
   asks for 1e-6 of the path's extent.
-* unfinished: 1.5 to 6 further budgets; crawling: 20 or more. The line is at 10. In both every swing that has not died
-  out is at most half as long as the last window of 256 steps, and for crawling the slow modes make up the slope
-  and the velocity has gathered: a mode that is hidden, or is seen for less than a swing, cannot be told from a window.
+* unfinished: 1.5 to 6 further budgets; crawling: 20 or more. The line is at 10. In both, swings that have not died out
+  take at most half of the last window of 256 steps. For crawling, the slow modes make up the slope and its change, and
+  the velocity has gathered. A mode that is hidden, or seen for less than a swing, cannot be told from a window.
 * diverged: a factor of 1000 at least within the budget, or thirty boxes away.
 * frozen: the rate under 2⁻¹² of its largest (the line is 2⁻¹⁰), and its remaining sum reaches a tenth of the way at
   most. Rates whose sum is infinite (inverse time) are never frozen and not drawn.

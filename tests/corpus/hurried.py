@@ -36,7 +36,7 @@ def _gain(rule: Any) -> float:
 
 
 def _frozen(rule: Any, objective: Any, start: Array, steps: int, curvature: float, slack: float) -> bool:
-    """By plain arithmetic: the rate is below 2⁻¹² of its largest, and twice as many more steps would not get there."""
+    """By plain arithmetic: twice as many further steps, their rates ever smaller, would not get there."""
     path = walk(objective, rule, start, 3 * steps)
     if len(path) <= 3 * steps or not np.all(np.isfinite(path)):
         return False
@@ -133,7 +133,7 @@ def slow_quadratic(generator: Random) -> Case | None:
     # While fast modes still ring over the slow ones, nothing in the last window could tell that these exist.
     if needed < (1.0 + _CRAWLING) * steps or modes.swings_slowly(steps) or modes.spins_up(steps):
         return None
-    if modes.slope_of(steps, slow, target.curvatures) < 0.97:
+    if not modes.shows(steps, slow, target.curvatures):
         return None
     why = f"the powers of M need {needed:.3g} steps in all, {needed / steps:.0f} budgets"
     return Case("crawling", target.objective, rule, target.start, steps, why, "slow quadratic")
@@ -285,8 +285,7 @@ def regression_on_its_way(generator: Random) -> Case | None:
     steps = int(needed / (1.0 + generator.uniform(*_UNFINISHED))) if needed < 1e6 else 0
     if not 40 <= steps <= 500 or modes.swings_slowly(steps):
         return None
-    further = needed / steps - 1
-    why = f"a quadratic with the spectrum of the table: {needed:.0f} steps in all, {further:.1f} further budgets"
+    why = f"the table's spectrum asks for {needed:.0f} steps in all, {needed / steps - 1:.1f} further budgets"
     return Case("unfinished", target, rule, tuple(start.tolist()), steps, why, "regression")
 
 
@@ -302,8 +301,7 @@ def agreeing_on_its_way(generator: Random) -> Case | None:
     steps = int(needed / (1.0 + generator.uniform(*_UNFINISHED)))
     if needed > 780 or steps < 40:
         return None
-    further = needed / steps - 1
-    why = f"every row has the same minimum; the path takes {needed} steps in all, {further:.1f} further budgets"
+    why = f"all rows have one minimum; the path takes {needed} steps in all, {needed / steps - 1:.1f} further budgets"
     return Case("unfinished", target, rule, target.start, steps, why, "agreeing batches")
 
 

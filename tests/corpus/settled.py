@@ -198,8 +198,8 @@ def mirror(generator: Random) -> Case | None:
         lambda x, y: (x + y) ** 2 * b - a * (x - y) ** 2 + (x - y) ** 4,
     ]
     plain = from_function(functions[kind], box=(-2.0, 2.0), name="mirror")
-    away = generator.uniform(0.5, 1.5)
-    start = np.array([away if kind == 2 else 0.0, away])  # where the mirror is x = y both slopes are the same number
+    # In the last the mirror is x = y: both slopes are the same number.
+    start = np.array([1.0 if kind == 2 else 0.0, 1.0]) * generator.uniform(0.5, 1.5)
     objective = scaled(plain, where.height, where.width)
     steepest = float(np.linalg.eigvalsh(plain.hessian(np.zeros(2)))[-1]) * 2.0
     steps = int(generator.choice([400, 900]))

@@ -98,10 +98,12 @@ class Modes:
         sizes = np.sort(np.abs(np.linalg.eigvals(self.matrix)), axis=1)
         return bool(sizes.shape[1] > 1 and np.max(sizes[:, -2]) ** (steps / 2) > 0.05)
 
-    def slope_of(self, step: int, slow: NDArray[np.bool_], curvatures: Array) -> float:
-        """The share of the gradient (in size) that the slow modes make up at that step."""
-        slope = curvatures * np.linalg.matrix_power(self.matrix, step)[:, 0, 0] * self.weights
-        return float(np.sqrt(np.sum(slope[slow] ** 2) / np.sum(slope**2)))
+    def shows(self, step: int, slow: NDArray[np.bool_], curvatures: Array) -> bool:
+        """Whether the slow modes make up the gradient at that step, and its change from the step before."""
+        now, before = (np.linalg.matrix_power(self.matrix, k)[:, 0, 0] * self.weights for k in (step, step - 1))
+        slope, change = curvatures * now, curvatures * (now - before)
+        share, changing = (np.sum(part[slow] ** 2) / np.sum(part**2) for part in (slope, change))
+        return bool(share > 0.94 and changing > 0.64)
 
     def steps_to(self, distance: float) -> float:
         """How many steps until the distance is so small (infinite beyond 2⁴⁰)."""

@@ -1,88 +1,106 @@
-"""Verdicts against a labelled corpus that theory made (tests/corpus); for figures see benchmarks/verdicts.py."""
+"""Verdicts held against a corpus whose labels come from theory (see tests/corpus)."""
 
 from __future__ import annotations
 
 from collections import Counter
 
-import numpy as np
 import pytest
 
 from layda.measures import VERDICTS
 from layda.objective import TracedObjective
-from layda.rule import Rule
-from layda.rules import ALL
-from layda.schedules import Schedule
 from tests.corpus import FAMILIES, SEED, Case, drawn
 
-COUNT = 60
+_COUNT = 24
+"""Runs of each verdict in an ordinary test run; ``--runs 3`` and more draw other seeds, too (72 and more of each)."""
+
+
+def wrong(label: str, runs: int) -> tuple[list[tuple[Case, str]], int]:
+    """The cases of that label with another verdict, and how many were run."""
+    found, count = [], 0
+    for seed in range(SEED, SEED + runs):
+        for number in range(_COUNT):
+            case = drawn(label, number, seed)
+            run = case.run(record="end")
+            count += 1
+            if run.verdict.kind != label:
+                found.append((case, run.verdict.kind))
+            elif case.period:
+                assert run.verdict.evidence["period"] == case.period, str(case)
+    return found, count
 
 
 @pytest.mark.parametrize("label", VERDICTS)
 def test_verdicts_are_those_of_theory(label: str, runs: int) -> None:
-    """Of each class at least 97% (over all 99%), and never converged where theory says otherwise."""
-    wrong = []
-    for number in range(COUNT * runs):
-        case = drawn(label, number, SEED + runs - 1)
-        kind = case.run().verdict.kind
-        if kind != label:
-            wrong.append((kind, str(case)))
-    assert not [told for kind, told in wrong if kind == "converged"], "a false converged"
-    assert len(wrong) <= 0.03 * COUNT * runs, wrong
+    found, count = wrong(label, runs)
+    told = "\n".join(f"{case} -> {kind}: {case.why}" for case, kind in found)
+    assert len(found) <= max(1, 0.03 * count), told
+    assert not [case for case, kind in found if kind == "converged"], told
 
 
-def test_the_period_of_the_counterexample_is_three() -> None:
-    periodic = [case for number in range(COUNT) if (case := drawn("cycling", number)).period]
-    assert len(periodic) >= 5
-    for case in periodic:
-        verdict = case.run().verdict
-        assert (verdict.kind, verdict.evidence["period"]) == ("cycling", case.period), str(case)
+def test_the_period_three_cycle_is_found() -> None:
+    for seed in range(6):
+        case = drawn("cycling", 0, seed)
+        assert case.family == "period three"
+        run = case.run(record="end")
+        assert (run.verdict.kind, run.verdict.evidence["period"]) == ("cycling", 3), str(case)
 
 
-def test_an_ensemble_gives_the_same_verdicts() -> None:
-    """A sample of the traced runs with few coordinates, each as an ensemble of one."""
-    import layda
-
-    pytest.importorskip("xarray")
+def test_the_same_seed_draws_the_same_corpus() -> None:
     for label in VERDICTS:
-        looked = 0
-        for number in range(COUNT):
-            case = drawn(label, number)
-            if not isinstance(case.objective, TracedObjective) or len(case.start) > 2:
+        one, two, other = drawn(label, 0, 1), drawn(label, 0, 1), drawn(label, 0, 2)
+        assert (str(one), one.start) == (str(two), two.start)
+        assert (str(one), one.start) != (str(other), other.start)
+        assert FAMILIES[label]
+
+
+def test_an_ensemble_gives_the_verdict_of_the_descent(runs: int) -> None:
+    pytest.importorskip("xarray")
+    from layda.run.ensemble import ensemble
+
+    seen: Counter[str] = Counter()
+    for label in VERDICTS:
+        for number in range(4 * runs):
+            case = drawn(label, number, SEED + 100)
+            small = isinstance(case.objective, TracedObjective) and case.objective.dimension <= 2
+            if not small or seen[label] >= 2 * runs:
                 continue
-            found = layda.ensemble(case.objective, case.rule, [case.start], steps=case.steps, keep=("verdict",))
-            assert VERDICTS[int(found.verdict.values[0])] == case.run().verdict.kind, str(case)
-            looked += 1
-            if looked == 3:
-                break
-        assert looked, label
+            one = case.run(record="end")
+            many = ensemble(case.objective, case.rule, [case.start], steps=case.steps, keep=("verdict", "steps"))
+            assert VERDICTS[int(many.verdict[0])] == one.verdict.kind, str(case)
+            assert int(many.steps[0]) == one.steps, str(case)
+            seen[label] += 1
+    assert len(seen) >= 6
 
 
-def _cases() -> list[Case]:
-    return [drawn(label, number) for label in VERDICTS for number in range(COUNT)]
+@pytest.mark.parametrize("flatness", [1e-7, 1e-8, 1e-9])
+@pytest.mark.parametrize("convex", [False, True])
+def test_a_slope_that_steep_directions_hide_is_seen(flatness: float, convex: bool) -> None:
+    """While x still rings, largest values alone show nothing of the way that is left along y."""
+    pytest.importorskip("xarray")
+    from layda.objective import Minimum, from_function
+    from layda.rules import GradientDescent
+    from layda.run.descend import descend
+    from layda.run.ensemble import ensemble
+
+    valley = from_function(
+        lambda x, y: 0.5 * (x * x + flatness * (y * y)), box=(-2, 2), minima=[Minimum((0.0, 0.0), 0.0)], convex=convex
+    )
+    run = descend(valley, GradientDescent(0.1), start=(1.0, 1.0), steps=2000)
+    assert run.position[1] > 0.99
+    assert run.verdict.kind == "crawling"
+    assert run.verdict.evidence["flat_way"] > 0.5
+    assert run.verdict.evidence["steps_needed"] > 20_000
+    many = ensemble(valley, GradientDescent(0.1), [(1.0, 1.0)], steps=2000)
+    assert VERDICTS[int(many.verdict[0])] == "crawling"
+    assert int(many.basin[0]) == -1
 
 
-def test_the_corpus_is_as_wide_as_it_says() -> None:
-    cases = _cases()
-    rules = {type(case.rule) for case in cases}
-    assert rules == set(ALL)
-    dimensions = {len(case.start) for case in cases}
-    assert min(dimensions) == 1
-    assert max(dimensions) == 100
-    assert any(case.objective.stochastic for case in cases)
-    scheduled = [case for case in cases if _scheduled(case.rule)]
-    assert len(scheduled) >= 40
-    sizes = [np.log10(max(abs(x) for x in case.start) or 1.0) for case in cases]
-    assert min(sizes) < -4
-    assert max(sizes) > 4
-    assert all(count >= COUNT for count in Counter(case.label for case in cases).values())
-    assert all(len(families) >= 3 for families in FAMILIES.values())
+def test_a_flat_bottom_is_still_a_minimum() -> None:
+    """Where f is flat and level, having arrived is arriving."""
+    from layda.objective import from_function
+    from layda.rules import HeavyBall
+    from layda.run.descend import descend
 
-
-def _scheduled(rule: Rule) -> bool:
-    return any(isinstance(value, Schedule) for value in rule.settings().values())
-
-
-def test_the_same_seed_draws_the_same_and_another_another() -> None:
-    assert str(drawn("crawling", 3)) == str(drawn("crawling", 3))
-    assert drawn("crawling", 3).start == drawn("crawling", 3).start
-    assert drawn("crawling", 3, 5).start != drawn("crawling", 3).start
+    trough = from_function(lambda x, y: 0.5 * (x + y) ** 2, box=(-2, 2))
+    run = descend(trough, HeavyBall(0.1, 0.5), start=(1.0, 0.5), steps=2000)
+    assert run.verdict.kind == "converged"

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 import layda
 from layda.measures import CONSTANTS, VERDICTS
-from layda.objective import TracedObjective, from_function
 from layda.rules import ALL, Adam, GradientDescent, HeavyBall, Nesterov
 from layda.schedules import ExponentialDecay
 from tests.cases import SMALL_CLASSICS, classic
+from tests.corpus.terrain import scaled
 
 EXAMPLES: dict[str, tuple[Any, ...]] = {
     "converged": ("sphere", HeavyBall(0.1, 0.8), (3.0, 2.0), 2000),
@@ -76,24 +76,6 @@ def test_a_step_below_the_spacing_of_floats_is_an_arrival() -> None:
     assert run.verdict.kind == "converged"
     stuck = layda.descend(lambda x: (x - 0.1) ** 2, GradientDescent(1e-20), start=3.0, steps=200, tolerance=0)
     assert stuck.verdict.kind == "crawling"
-
-
-def scaled(objective: TracedObjective, height: float, width: float) -> TracedObjective:
-    """height·f(x/width), as powers of two: exact in every operation."""
-
-    def function(*x: Any) -> Any:
-        values = dict(zip(objective.coordinates, [coordinate / width for coordinate in x], strict=True))
-        return height * next(iter(objective.program.evaluate(values).values()))
-
-    found = from_function(
-        function, coordinates=objective.coordinates, name="scaled", convex=objective.convex,
-        box=[(low * width, high * width) for low, high in objective.box], start=[x * width for x in objective.start],
-    )  # fmt: skip
-    minima = objective.minima
-    if minima is not None:
-        moved = [replace(m, position=tuple(x * width for x in m.position), value=m.value * height) for m in minima]
-        found = replace(found, minima=tuple(moved))
-    return found
 
 
 SCALABLE = [

@@ -204,29 +204,28 @@ def _steps_needed(e: Any) -> Any:
     """Steps until the stopping test would hold, if displacement and distance go on as they did over the window.
 
     A quantity that shrinks by the factor r per step needs log(target/now)/log(r) steps; r is taken from the second to
-    the last quarter, since in the first fast directions may still have come to rest. A ball that swings is measured by
-    both displacement and distance. One that does not turn may slow down less than it comes nearer: displacements go as
-    distance^γ, γ = 1 where steps are in proportion to the slope, 0 where all are of one length; see :func:`_walk`.
-    Where the distance does not shrink yet (on a plateau) it is walked at the present pace, unless displacements fade
-    before they add up to it.
+    the last quarter, since in the first fast directions may still have come to rest; from the third where the distance
+    was larger there. A ball that does not turn may slow down less than it comes nearer: displacements go as distance^γ,
+    γ = 1 where steps are in proportion to the slope, 0 where all are of one length; see :func:`_walk`. A distance that
+    does not shrink yet is walked at the present pace (on a plateau), or at one that is in proportion to what is left
+    where displacements shrink.
     """
     window = where(e.window > 0.0, e.window, 4.0)
     target = e.tolerance * e.extent
-    swings = e.turns >= _LIMIT["turns"]
-    # Where it crosses the valley a swinging ball is near by chance.
-    far = maximum(e.distance_2, e.distance_3)
     late, near = e.displacement_4, e.distance_4
-    slowing, nearing = _ratio_per_step(e.displacement_2, late, window), _ratio_per_step(far, near, window)
-    by_displacement, by_distance = _until(late, target, slowing, _ENDLESS), _until(near, target, nearing, 0.0)
-    walk = where(late > 0.0, e.distance / where(late > 0.0, late, 1.0), _ENDLESS)
-    reach = where(slowing < 1.0, late / where(slowing < 1.0, 1.0 - slowing, 1.0), _ENDLESS)
-    walk = where(reach < e.distance, _ENDLESS, walk)
-    recent = _ratio_per_step(e.displacement_3, late, 0.5 * window), _ratio_per_step(e.distance_3, near, 0.5 * window)
-    power = maximum(_power(slowing, nearing), _power(*recent))
-    both_ways = maximum(by_displacement, by_distance)
-    steadily = where(power < _LIMIT["linear"], _walk(near, target, nearing, power), both_ways)
-    straight = where(nearing < 1.0, steadily, walk)
-    return where(swings, both_ways, straight)
+    slowing = _ratio_per_step(e.displacement_2, late, window)
+    recently = _ratio_per_step(e.distance_3, near, 0.5 * window)
+    nearing = where(e.distance_3 > e.distance_2, recently, _ratio_per_step(e.distance_2, near, window))
+    falls = nearing < 1.0
+    pace = e.distance / where(late > 0.0, late, 1.0)
+    left = log(where(both(target > 0.0, e.distance > target), e.distance / where(target > 0.0, target, 1.0), 1.0))
+    walk = where(late > 0.0, where(slowing < 1.0, pace * left, pace), _ENDLESS)
+    by_displacement = _until(late, target, slowing, _ENDLESS)
+    both_fall = maximum(by_displacement, _until(near, target, nearing, 0.0))
+    power = maximum(_power(slowing, nearing), _power(_ratio_per_step(e.displacement_3, late, 0.5 * window), recently))
+    steadily = where(power < _LIMIT["linear"], maximum(_walk(near, target, nearing, power), pace), both_fall)
+    swinging = where(falls, both_fall, maximum(by_displacement, walk))
+    return where(e.turns >= _LIMIT["turns"], swinging, where(falls, steadily, walk))
 
 
 def _power(slowing: Any, nearing: Any) -> Any:

@@ -57,7 +57,7 @@ class ScheduleFreeSGD(Rule):
         largest = maximum(self.learning_rate, largest)
         weight = largest * largest
         total = total + weight
-        share = where(total > 0.0, weight / where(total > 0.0, total, 1.0), 0.0)
+        share = where(total > 0.0, weight / where(total > 0.0, total, 1.0), 0.0)  # numbers divide at once, even by 0
         fast = fast - self.learning_rate * gradient
         average = (1.0 - share) * average + share * fast
         position = (1.0 - ahead.momentum) * fast + ahead.momentum * average
