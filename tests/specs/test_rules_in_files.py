@@ -117,9 +117,9 @@ def test_a_drives_letter_is_part_of_the_path() -> None:
          "{file}: Stepless is a rule without step; every rule has one; write def step(…) in it"),
         (":Bare", SpecError, "{file}: Bare is no dataclass; every rule is one; write @dataclass(frozen=True) above it"),
         (":Needy", SpecError, "Needy needs length, which has no default; write length=…"),
-        (":MyRule:shar=1", UnknownNameError, "MyRule has no setting 'shar'; did you mean share?"),
-        (":ready:shar=1", UnknownNameError,
-         "HeavyBall has no setting 'shar'; known: weight_decay, decoupled, learning_rate, momentum, form"),
+        (":MyRule:shar=1", UnknownNameError, "MyRule has no setting 'shar'; did you mean share or restart?"),
+        (":ready:zzz=1", UnknownNameError,
+         "HeavyBall has no setting 'zzz'; known: weight_decay, decoupled, restart, learning_rate, momentum, form"),
         (":MyRule:share=2", SettingError, "MyRule: share is 2; allowed is a finite number from 0 to 1"),
     ],
 )  # fmt: skip
