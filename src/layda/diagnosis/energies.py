@@ -88,11 +88,11 @@ def energy(run: Trajectory) -> Energy:
     positions = run.positions
     values, slopes = _observed(run.objective, positions)
     weight = float(run.rule.weight_decay)
-    if weight != 0.0:
-        values = values + 0.5 * weight * np.sum(positions * positions, axis=1)
-        slopes = slopes + weight * positions
-    velocities = _velocities(run, stepper)
     with np.errstate(all="ignore"):
+        if weight != 0.0:
+            values = values + 0.5 * weight * np.sum(positions * positions, axis=1)
+            slopes = slopes + weight * positions
+        velocities = _velocities(run, stepper)
         return _told(run.label, values, slopes, positions, velocities, rates, momenta)
 
 
@@ -151,7 +151,8 @@ def _velocities(run: Trajectory, stepper: Stepper) -> Array:
     weight = float(run.rule.weight_decay)
     numbers = dict(stepper.numbers)
     if weight != 0.0:
-        slopes = slopes + weight * positions[:-1]
+        with np.errstate(all="ignore"):
+            slopes = slopes + weight * positions[:-1]
         numbers["weight_decay"] = 0.0  # the push is in the slope already, and the ball is looked at from 0
     found = np.zeros_like(positions)
     schedules = stepper.start(stepper.numbers, 0.0).schedules
