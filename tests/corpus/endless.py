@@ -332,6 +332,8 @@ def outside(generator: Random) -> Case | None:
     inside = np.array([bool(defined(*row)) for row in path])
     if len(inside) < 2 or inside[-1] or not np.all(inside[:-1]) or np.max(np.abs(path)) > 50.0:
         return None
+    if np.any(np.max(np.abs(np.diff(path, axis=0)), axis=1) <= 1e-6 * np.ptp(path, axis=0).max()):
+        return None  # it may have been said to rest before it left
     why = f"plain arithmetic leaves the set where {name} exists at step {len(path) - 1}, a moderate distance away"
     return Case("undefined", objective, rule, tuple((start * where.width).tolist()), steps, why, "stepped outside")
 

@@ -72,9 +72,9 @@ def test_an_ensemble_gives_the_verdict_of_the_descent(runs: int) -> None:
     assert len(seen) >= 6
 
 
-@pytest.mark.parametrize("flatness", [1e-7, 1e-8, 1e-9])
+@pytest.mark.parametrize(("flatness", "aside"), [(1e-5, 1e-3), (2e-6, 0.01), (1e-7, 1.0), (1e-8, 1.0), (1e-9, 1.0)])
 @pytest.mark.parametrize("convex", [False, True])
-def test_a_slope_that_steep_directions_hide_is_seen(flatness: float, convex: bool) -> None:
+def test_a_slope_that_steep_directions_hide_is_seen(flatness: float, aside: float, convex: bool) -> None:
     """While x still rings, largest values alone show nothing of the way that is left along y."""
     pytest.importorskip("xarray")
     from layda.objective import Minimum, from_function
@@ -85,12 +85,12 @@ def test_a_slope_that_steep_directions_hide_is_seen(flatness: float, convex: boo
     valley = from_function(
         lambda x, y: 0.5 * (x * x + flatness * (y * y)), box=(-2, 2), minima=[Minimum((0.0, 0.0), 0.0)], convex=convex
     )
-    run = descend(valley, GradientDescent(0.1), start=(1.0, 1.0), steps=2000)
-    assert run.position[1] > 0.99
+    run = descend(valley, GradientDescent(0.1), start=(1.0, aside), steps=2000)
+    assert run.position[1] > 0.99 * aside
     assert run.verdict.kind == "crawling"
-    assert run.verdict.evidence["flat_way"] > 0.5
-    assert run.verdict.evidence["steps_needed"] > 20_000
-    many = ensemble(valley, GradientDescent(0.1), [(1.0, 1.0)], steps=2000)
+    assert run.verdict.evidence["flat_way"] > 0.5 * aside
+    assert run.verdict.evidence["steps_needed"] > 10 * 2000
+    many = ensemble(valley, GradientDescent(0.1), [(1.0, aside)], steps=2000)
     assert VERDICTS[int(many.verdict[0])] == "crawling"
     assert int(many.basin[0]) == -1
 

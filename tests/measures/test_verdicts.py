@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import layda
-from layda.measures import CONSTANTS, VERDICTS
+from layda.measures import CONSTANTS, VERDICTS, Evidence
+from layda.measures.verdict import verdict_code
 from layda.rules import ALL, Adam, GradientDescent, HeavyBall, Nesterov
 from layda.schedules import ExponentialDecay
 from tests.cases import SMALL_CLASSICS, classic
@@ -162,3 +163,14 @@ def test_a_noise_floor_is_called_what_it_is() -> None:
     run = layda.descend(objective, HeavyBall(0.6, 0.9), steps=1500)
     assert run.verdict.kind == "cycling"
     assert "noise floor" in layda.describe(run)
+
+
+def test_mini_batches_that_stop_on_a_rise_are_frozen_and_not_thrown() -> None:
+    pytest.importorskip("sklearn")
+    objective = layda.objectives.data_objective("diabetes", batch=64)
+    thrown = layda.descend(objective, GradientDescent(1.5), start=[1.0] * objective.dimension, steps=100).verdict
+    assert thrown.kind == "diverged"
+    seen = Evidence(**{field.name: thrown.evidence[field.name] for field in fields(Evidence)})
+    assert verdict_code(seen)[0] == "diverged"
+    stopped = replace(seen, rate=0.0, displacement_2=0.0, displacement_3=0.0, displacement_4=0.0)
+    assert verdict_code(stopped)[0] == "frozen"

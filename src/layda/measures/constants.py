@@ -33,5 +33,9 @@ CONSTANTS: dict[str, tuple[float, str]] = {
     ),
     "rounding": (1e-7, "… and by more than this share of |f|, the precision to which minima are known"),
     "negative": (1e-6, "saddle: a curvature below minus this share of the largest one in size"),
+    "valley": (
+        1e-4,
+        "a curvature under this share of the largest: the way left along it is looked at on its own",
+    ),
 }
 """Name -> (value, meaning)."""

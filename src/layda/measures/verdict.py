@@ -143,7 +143,9 @@ def _growing(e: Any) -> Any:
     highest = maximum(maximum(e.high_1, e.high_2), maximum(e.high_3, e.highest_before))
     noisy = e.noisy > 0.0
     larger = both(larger, e.displacement_1 < _LIMIT["no_progress"] * e.displacement_4)
-    grows = either(both(negate(noisy), larger), both(noisy, e.low_4 > e.high_1))
+    # Whose steps die out on a rise has been stopped there by its learning rate.
+    moves = e.displacement_4 >= _LIMIT["noise_progress"] * e.displacement_1
+    grows = either(both(negate(noisy), larger), both(noisy, both(e.low_4 > e.high_1, moves)))
     nearer = minimum(e.distance_3, e.distance_4) < minimum(e.distance_1, e.distance_2)
     steady = e.displacement_4 >= _LIMIT["no_progress"] * e.displacement_1
     leaves = both(both(steady, negate(nearer)), either(e.turns < _LIMIT["turns"], larger))
@@ -208,7 +210,8 @@ def _steps_needed(e: Any) -> Any:
     was larger there. A ball that does not turn may slow down less than it comes nearer: displacements go as distance^γ,
     γ = 1 where steps are in proportion to the slope, 0 where all are of one length; see :func:`_walk`. A distance that
     does not shrink yet is walked at the present pace (on a plateau), or at one that is in proportion to what is left
-    where displacements shrink.
+    where displacements shrink. Of a ball that turns, the smallest distance of a quarter is where the swing was caught
+    by chance: it dies out at least as the displacements do, by the slower of the whole window and its second half.
     """
     window = where(e.window > 0.0, e.window, 4.0)
     target = e.tolerance * e.extent
@@ -216,16 +219,16 @@ def _steps_needed(e: Any) -> Any:
     slowing = _ratio_per_step(e.displacement_2, late, window)
     recently = _ratio_per_step(e.distance_3, near, 0.5 * window)
     nearing = where(e.distance_3 > e.distance_2, recently, _ratio_per_step(e.distance_2, near, window))
-    falls = nearing < 1.0
     pace = e.distance / where(late > 0.0, late, 1.0)
     left = log(where(both(target > 0.0, e.distance > target), e.distance / where(target > 0.0, target, 1.0), 1.0))
     walk = where(late > 0.0, where(slowing < 1.0, pace * left, pace), _ENDLESS)
     by_displacement = _until(late, target, slowing, _ENDLESS)
+    lately = _ratio_per_step(e.displacement_3, late, 0.5 * window)
+    power = maximum(_power(slowing, nearing), _power(lately, recently))
     both_fall = maximum(by_displacement, _until(near, target, nearing, 0.0))
-    power = maximum(_power(slowing, nearing), _power(_ratio_per_step(e.displacement_3, late, 0.5 * window), recently))
     steadily = where(power < _LIMIT["linear"], maximum(_walk(near, target, nearing, power), pace), both_fall)
-    swinging = where(falls, both_fall, maximum(by_displacement, walk))
-    return where(e.turns >= _LIMIT["turns"], swinging, where(falls, steadily, walk))
+    swinging = maximum(by_displacement, _until(near, target, minimum(nearing, maximum(slowing, lately)), 0.0))
+    return where(e.turns >= 1.0, swinging, where(nearing < 1.0, steadily, walk))
 
 
 def _power(slowing: Any, nearing: Any) -> Any:

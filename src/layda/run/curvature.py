@@ -3,14 +3,14 @@
 A settled ball lies in a minimum when every curvature is positive and at no minimum when one is negative, each by more
 than τ = 1e-6·‖H‖. Both are asked without eigenvalues, by the pivots of an LDLᵀ factorisation::
 
-    H − τI: all pivots > 0                              minimum
+    H − τI: all pivots > 0                              minimum, in a valley unless H − 100τI has them all > 0, too
     H + τI: the first pivot that is not > 0 is < 0      not a minimum
     otherwise                                           flat: look around
 
 Above 32 coordinates the eigenvalues are computed, above 200 the smallest one by Lanczos' method.
 
-Where it is flat, the stopping test can have been deceived: its estimate of the way to go is made of largest values, and
-while steep directions still ring, it does not see a slope a million times as flat. :func:`flat_way` does.
+Where it is flat or a valley, the stopping test can have been deceived: its estimate of the way to go is made of largest
+values, and while steep directions ring, it does not see a slope thousands of times as flat. :func:`flat_way` does.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ Array = NDArray[np.float64]
 _LARGEST_FACTORED = 32
 _LARGEST_HESSIAN = 200
 _SLOPE_NOISE, _CURVATURE_NOISE = 1e-13, 1e-9  # in units of the largest curvature; by differences it is no better
-_MINIMUM, _NOT, _FLAT = 1.0, -1.0, 0.0
+_MINIMUM, _VALLEY, _FLAT, _NOT = 1.0, 0.5, 0.0, -1.0
 
 
 @lru_cache(maxsize=64)
 def inertia_program(objective: TracedObjective) -> Program:
-    """From a position to ``sign``: 1 in a minimum, −1 where f bends down, 0 where that is too flat to say."""
+    """From a position to ``sign``: 1 in a minimum, ½ in one in a valley, −1 where f bends down, 0 too flat to say."""
     graph = Graph()
     place = {name: graph.input(name) for name in objective.coordinates}
     found = objective.hessian_program.evaluate(place)
@@ -53,23 +53,30 @@ def inertia_program(objective: TracedObjective) -> Program:
             total = total + abs(matrix[max(row, column)][min(row, column)])
         norm = total if norm is None else maximum(norm, total)
     shift = CONSTANTS["negative"][0] * norm
-    above = _pivots([[value - shift if i == j else value for j, value in enumerate(r)] for i, r in enumerate(matrix)])
-    below = _pivots([[value + shift if i == j else value for j, value in enumerate(r)] for i, r in enumerate(matrix)])
-    minimum = above[0] > 0.0
-    for pivot in above[1:]:
-        minimum = both(minimum, pivot > 0.0)
+    minimum, round_one = _all_above(matrix, shift), _all_above(matrix, CONSTANTS["valley"][0] * norm)
+    below = _pivots(matrix, -shift)
     bends, fine = below[0] < 0.0, below[0] > 0.0
     for pivot in below[1:]:
         bends = either(bends, both(fine, pivot < 0.0))
         fine = both(fine, pivot > 0.0)
     known = norm - norm == 0.0
-    sign = where(both(known, minimum), _MINIMUM, where(both(known, both(bends, negate(minimum))), _NOT, _FLAT))
+    settled = where(round_one, _MINIMUM, _VALLEY)
+    sign = where(both(known, minimum), settled, where(both(known, both(bends, negate(minimum))), _NOT, _FLAT))
     return graph.program(names, {"sign": sign})
 
 
-def _pivots(matrix: list[list[Any]]) -> list[Any]:
-    """The diagonal of D in A = LDLᵀ, from the lower triangle of A."""
-    work = [list(row) for row in matrix]
+def _all_above(matrix: list[list[Any]], shift: Any) -> Any:
+    """Whether every eigenvalue is above ``shift``."""
+    first, *others = _pivots(matrix, shift)
+    found = first > 0.0
+    for pivot in others:
+        found = both(found, pivot > 0.0)
+    return found
+
+
+def _pivots(matrix: list[list[Any]], shift: Any) -> list[Any]:
+    """The diagonal of D in A − shift·I = LDLᵀ, from the lower triangle of A."""
+    work = [[value - shift if i == j else value for j, value in enumerate(row)] for i, row in enumerate(matrix)]
     pivots: list[Any] = []
     for k in range(len(work)):
         pivots.append(work[k][k])
@@ -100,7 +107,7 @@ def goes_down(objective: Objective, places: Array, signs: Array | None = None) -
 def flat_way(objective: Objective, places: Array, extents: Any, signs: Array) -> Array:
     """How far the minimum is along directions that are flat next to the steepest one, for each row.
 
-    The largest |s|/λ over the eigenvectors with λ ≤ 1e-6·‖H‖, s the slope along one; 0 where none is flat, and where a
+    The largest |s|/λ over the eigenvectors with λ ≤ 1e-4·‖H‖, s the slope along one; 0 where there is none, and where a
     slope is no more than rounding: below 1e-13·‖H‖·(|x| + extent).
 
     Args:
@@ -110,7 +117,7 @@ def flat_way(objective: Objective, places: Array, extents: Any, signs: Array) ->
         signs: of :func:`signs_of`.
     """
     found = np.zeros(len(places))
-    flat = np.flatnonzero(signs == _FLAT)
+    flat = np.flatnonzero((signs == _FLAT) | (signs == _VALLEY))
     if not len(flat) or objective.dimension > _LARGEST_HESSIAN:
         return found
     matrices, places = _hessians(objective, places[flat]), places[flat]
@@ -120,7 +127,7 @@ def flat_way(objective: Objective, places: Array, extents: Any, signs: Array) ->
     along = np.abs(np.einsum("bij,bi->bj", vectors, slopes))
     size = np.max(np.abs(curvatures), axis=1)[:, None]
     reach = np.max(np.abs(places), axis=1) + np.broadcast_to(np.asarray(extents), (len(found),))[flat]
-    counts = (curvatures <= CONSTANTS["negative"][0] * size) & (along > _SLOPE_NOISE * size * reach[:, None])
+    counts = (curvatures <= CONSTANTS["valley"][0] * size) & (along > _SLOPE_NOISE * size * reach[:, None])
     with np.errstate(all="ignore"):
         ways = np.where(counts, along / np.maximum(np.abs(curvatures), _CURVATURE_NOISE * size), 0.0)
     found[flat] = np.where(usable & np.all(np.isfinite(ways), axis=1), np.max(ways, axis=1), 0.0)
@@ -148,7 +155,9 @@ def _by_eigenvalues(matrix: Array) -> float:
 
 def _sign_of(smallest: float, largest: float) -> float:
     shift = CONSTANTS["negative"][0] * largest
-    return _NOT if smallest < -shift else _MINIMUM if smallest > shift else _FLAT
+    if smallest > shift:
+        return _MINIMUM if smallest > CONSTANTS["valley"][0] * largest else _VALLEY
+    return _NOT if smallest < -shift else _FLAT
 
 
 def _lanczos(objective: Objective, place: Array) -> float:
