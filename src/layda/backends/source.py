@@ -9,7 +9,7 @@ from functools import lru_cache
 from layda.program import Program
 from layda.program.loop import LOST, SETTLED, SPENT, Loop
 
-__all__ = ["loop_source", "program_lines"]
+__all__ = ["loop_source", "program_lines", "program_source"]
 
 # Parentheses nest at most this deep: CPython's and LLVM's parsers have limits, and people read this text too.
 _DEEPEST = 12
@@ -27,7 +27,7 @@ def program_lines(
     """The assignments of a lowered program, and the expression of every output.
 
     Args:
-        program: in elementary operations.
+        program: in elementary operations; named ones are written as calls of ``_name``.
         names: input name -> Python identifier.
         prefix: what the names of intermediate values begin with.
         safe: division through ``_div``, which gives IEEE results where Python raises.
@@ -57,6 +57,14 @@ def program_lines(
     return lines, {name: _bare(texts[index]) for name, index in program.outputs}
 
 
+def program_source(program: Program) -> str:
+    """A program as one Python function ``run``, from its inputs in order to the tuple of its outputs."""
+    names = {name: f"a{index}" for index, name in enumerate(program.inputs)}
+    lines, found = program_lines(program, names, "v", safe=True)
+    text = [*lines, f"return ({_tuple(list(found.values()))})"]
+    return "\n".join([f"def run({', '.join(names.values())}):", *("    " + line for line in text), ""])
+
+
 def _expression(op: str, args: list[str], safe: bool) -> str:
     if op == "select":
         return f"({args[1]} if {args[0]} else {args[2]})"
@@ -68,7 +76,7 @@ def _expression(op: str, args: list[str], safe: bool) -> str:
         return f"(-{args[0]})"
     if op == "not":
         return f"(not {args[0]})"
-    return f"{_CALLS[op]}({', '.join(args)})"
+    return f"{_CALLS.get(op, f'_{op}')}({', '.join(args)})"
 
 
 def _literal(value: float) -> str:

@@ -18,7 +18,7 @@ import numpy as np
 
 from layda.program.operations import operation
 
-__all__ = ["Arithmetic", "arithmetic", "kind_of"]
+__all__ = ["Arithmetic", "arithmetic", "kind_of", "lowered_form"]
 
 
 @dataclass(frozen=True)
@@ -48,13 +48,13 @@ class Arithmetic:
             return known(*arguments)
         named = operation(name)
         if self.lowered:
-            form = _lowered_form(name)
+            form = lowered_form(name)
             return form.evaluate(dict(zip(form.inputs, arguments, strict=True)), self)["value"]
         return named.implementations[self.kind](*arguments)
 
 
 @cache
-def _lowered_form(name: str) -> Any:
+def lowered_form(name: str) -> Any:
     """The lowered program of a named operation, written down once."""
     from layda.program.tracing import trace
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from layda.backends.python import evaluate
 from layda.measures import CONSTANTS, VERDICTS, Evidence
 from layda.measures.ending import ending_program
 from layda.objective import Minimum, Objective, TracedObjective
@@ -114,11 +115,11 @@ def _ending(objective: Objective, ending: Ending, steps: int, tolerance: float) 
             quarters = _ZEROS if window is None else getattr(window, name)
             scalars |= {f"{name}_{index}": quarters[index - 1] for index in range(1, 5)}
         known = {name: float(value) for name, value in scalars.items()}
-        found = ending_program().evaluate(known)
+        found = evaluate(ending_program(), known)
         if found["stuck"]:
             rest = rests[-1][None, :]
             known["curved_distance"] = float(curved_distance(objective, end[None, :], rest, known["extent_before"])[0])
-            found = ending_program().evaluate(known)
+            found = evaluate(ending_program(), known)
     return found
 
 
