@@ -390,7 +390,10 @@ def test_only_the_end_recorded_still_tells_how_often():
         layda.descend("rosenbrock", "nesterov:learning_rate=0.001,momentum=0.97,restart=gradient", record=record)
         for record in ("all", "end")
     )
-    assert whole.restarts == end.restarts > 0
+    assert whole.restarts == end.restarts > 1
+    for run in (whole, end):
+        assert f"began anew, without momentum, {run.restarts} times" in layda.describe(run)
+        assert f"bắt đầu lại {run.restarts} lần" in layda.describe(run, language="vi")
     assert end.restart_steps.tolist() == []
 
 

@@ -74,12 +74,14 @@ def _settings(run: Trajectory) -> str:
         if value == "velocity":  # the usual form of the heavy ball
             continue
         text = _short(value)
-        shown.append(text if isinstance(value, str) else f"{_SYMBOLS.get(name, name)}\u00a0{text}")
+        shown.append(
+            text if isinstance(value, str) and name not in _SYMBOLS else f"{_SYMBOLS.get(name, name)}\u00a0{text}"
+        )
     return ", ".join(shown)
 
 
 _SYMBOLS = {"learning_rate": "α", "momentum": "β", "beta1": "β₁", "beta2": "β₂", "nu": "ν", "epsilon": "ε",
-            "momenta": "β", "weight_decay": "λ"}  # fmt: skip
+            "momenta": "β", "weight_decay": "λ", "restart": "restart"}  # fmt: skip
 
 
 def _short(value: Any) -> str:

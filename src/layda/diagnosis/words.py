@@ -152,7 +152,7 @@ _SENTENCES = {
 
 
 def remarks(run: Trajectory, say: Say | None = None) -> tuple[str, ...]:
-    """What β = 1, δ = 0 and δ = 1 did, since the lecture asks."""
+    """What β = 1, δ = 0 and δ = 1 did, since the lecture asks, and how often a restart took the momentum away."""
     say = say or speaker()
     found: list[str] = []
     rule = run.rule
@@ -173,6 +173,13 @@ def remarks(run: Trajectory, say: Say | None = None) -> tuple[str, ...]:
             found.append(say("δ = 0: the learning rate became 0 after the first step, which was the only push"))
         if value.decay == 1.0:
             found.append(say("δ = 1: the learning rate never changed, as if nothing were damped"))
+    if rule.restart != "never":
+        if run.restarts == 0:
+            found.append(say("it never climbed, so its momentum was never taken away"))
+        elif run.restarts == 1:
+            found.append(say("began anew, without momentum, once"))
+        else:
+            found.append(say("began anew, without momentum, {count} times", count=run.restarts))
     return tuple(found)
 
 
