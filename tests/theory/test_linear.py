@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from layda.errors import ComputationError, NotLinearError, SettingError
 from layda.rule import Rule, State, Stepper
-from layda.rules import AggregatedMomentum, GradientDescent, HeavyBall, Nesterov, QuasiHyperbolic
+from layda.rules import ALL, AggregatedMomentum, GradientDescent, HeavyBall, Nesterov, QuasiHyperbolic
 from layda.schedules import ExponentialDecay
 from layda.theory import (
     best_settings,
@@ -111,6 +111,16 @@ TUNED = [
     (QuasiHyperbolic(), 0.8181818182, {"nu": 1.0}),
     (AggregatedMomentum(), 0.8181818182, {"momenta.1": (9 / 11) ** 2}),
 ]
+
+
+_WITH_FORMULAS = [kind() for kind in ALL if kind().tuned(1.0, 2.0) is not None]
+
+
+@pytest.mark.parametrize("rule", _WITH_FORMULAS, ids=str)
+@given(mu=st.floats(1e-6, 1e6), spacings=st.integers(0, 3))
+def test_where_all_curvatures_are_alike_the_settings_are_allowed(rule: Rule, mu: float, spacings: int) -> None:
+    found = best_settings(rule, mu, mu + spacings * float(np.spacing(mu)))
+    assert found.rate < 1e-3
 
 
 @pytest.mark.parametrize(("rule", "rate", "settings"), TUNED, ids=str)

@@ -63,9 +63,12 @@ class Nesterov(Rule):
         return gradient / (1.0 - self.momentum)
 
     def tuned(self, mu: float, steepest: float) -> tuple[dict[str, float], str] | None:
-        """α = 4/(3L + μ), β = (q − 2)/(q + 2) with q = √(3L/μ + 1), with the factor 1 − 2/q per step."""
+        """α = 4/(3L + μ), β = (q − 2)/(q + 2) with q = √(3L/μ + 1), with the factor 1 − 2/q per step.
+
+        β is written without the difference q − 2, which rounding makes negative where all curvatures are alike.
+        """
         q = sqrt(3.0 * steepest / mu + 1.0)
         return (
-            {"learning_rate": 4.0 / (3.0 * steepest + mu), "momentum": (q - 2.0) / (q + 2.0)},
+            {"learning_rate": 4.0 / (3.0 * steepest + mu), "momentum": 3.0 * (steepest / mu - 1.0) / (q + 2.0) ** 2},
             "Lessard, Recht and Packard 2016, arXiv:1408.3595, Proposition 1",
         )
