@@ -12,7 +12,7 @@ from layda.functions import NAMED
 from layda.measures import CONSTANTS, VERDICTS, settled
 from layda.measures.ending import SCALARS, ending_program
 from layda.objective import TracedObjective
-from layda.program import trace
+from layda.program import gradient, trace
 from layda.program.tracing import Graph
 from layda.rule import Rule, State, Stepper
 from layda.rules import ALL
@@ -118,6 +118,7 @@ def rule_data(rule: type[Rule]) -> dict[str, Any]:
     first = made[words[0]]
     return {
         "name": rule.name,
+        "python": rule.__name__,
         "equation": first.equation,
         "source": rule.source,
         "choice": name,
@@ -177,6 +178,8 @@ def _variant(rule: Rule) -> dict[str, Any]:
         "schedules": list(schedules),
         "start": _started(stepper),
         "step": tape(stepper.program()),
+        "slopes": _slopes(stepper),
+        "ball": _ball(stepper),
         "rate": written(known, lambda values, carried: {
             "rate": stepper.resolved(values, values["t"], carried).learning_rate  # type: ignore[attr-defined]
         }),
@@ -187,6 +190,27 @@ def _variant(rule: Rule) -> dict[str, Any]:
         "rests_at": "position" if rule.decays_weights and rule.decoupled else "estimate",
         "level": rests_on_level_ground(place, place, rule),
     }  # fmt: skip
+
+
+def _slopes(stepper: Stepper) -> dict[str, Any]:
+    """The derivatives of everything that a coordinate carries: what the weights of past gradients are made of."""
+    program, carried = stepper.program(), ("position", *(slot.name for slot in stepper.slots))
+    return {name: tape(gradient(program, (*carried, "gradient"), name)) for name in carried}
+
+
+def _ball(stepper: Stepper) -> dict[str, Any] | None:
+    """α and β of the heavy ball that takes the same steps, from the settings of this step and of the one before."""
+    graph = Graph()
+    names = (*stepper.numbers, "t", *stepper.schedule_names)
+    values = {name: graph.input(name) for name in names}
+    earlier = {name: graph.input(f"before:{name}") for name in ("t", *stepper.schedule_names)}
+    inputs = (*names, *(f"before:{name}" for name in earlier))
+    now = stepper.resolved(values, values["t"], tuple(values[name] for name in stepper.schedule_names))
+    before = stepper.resolved(values, earlier["t"], tuple(earlier[name] for name in stepper.schedule_names))
+    pair = now.as_heavy_ball(before)
+    if pair is None or stepper.rule.decays_weights:
+        return None
+    return tape(graph.program(inputs, {"rate": graph.lift(pair[0]), "momentum": graph.lift(pair[1])}))
 
 
 def _started(stepper: Stepper) -> dict[str, Any]:

@@ -1,0 +1,601 @@
+// The page: one state, one frame that shows it, and the panels.
+
+import { badge, balls, ground } from "./controls.js";
+import { h, shown, signed } from "./dom.js";
+import { Engine } from "./engine.js";
+import { knob, placed } from "./knob.js";
+import { inksOf, lookOf } from "./looks.js";
+import { MapView } from "./mapview.js";
+import { energiesOf, weightsOf } from "./memory.js";
+import { Picture } from "./picture.js";
+import { saver } from "./save.js";
+import { decoded, encoded, firstState, STRIPS } from "./state.js";
+import { drawStrips, stepAt, STRIP_HEIGHT } from "./strips.js";
+import { stepParts, stepTerms } from "./terms.js";
+import { tour } from "./tour.js";
+import { sentence, speakerOf } from "./words.js";
+
+const PANELS = ["picture", "strips", "numbers", "tour", "objective", "balls", "map", "save"];
+
+/**
+ * @typedef {object} Host where the page lives
+ * @property {any} scene
+ * @property {((message: any) => Promise<any>) | null} ask Python, where there is one
+ * @property {boolean} linked whether the address holds the state
+ * @property {string} show the panels to show, with commas; "": all
+ * @property {string} language
+ * @property {any} state to begin with, or null
+ * @property {(state: any, result: any) => void} tell after every change
+ */
+
+export class App {
+  /** @param {HTMLElement} root @param {Host} host */
+  constructor(root, host) {
+    this.root = root;
+    this.host = host;
+    this.scene = host.scene;
+    this.engine = new Engine(this.scene);
+    this.linked = host.linked;
+    this.asks = host.ask !== null;
+    this.prefix = `layda-${Math.random().toString(36).slice(2, 8)}`;
+    this.typed = new Map();
+    this.advice = /** @type {any[]} */ ([]);
+    this.mistake = /** @type {any} */ (null);
+    this.playing = false;
+    this.speed = 20;
+    this.keys = /** @type {string[]} */ ([]);
+    this.paths = /** @type {import("./run.js").Path[]} */ ([]);
+    this.verdicts = /** @type {import("./verdict.js").Verdict[]} */ ([]);
+    this.still = matchMedia("(prefers-reduced-motion: reduce)");
+    this.night = matchMedia("(prefers-color-scheme: dark)");
+    this.ended = new AbortController();
+    const first = firstState(this.scene, host.language);
+    this.state = decoded(this.scene, host.linked ? location.hash : "", { ...first, ...host.state });
+    this.objective = this.known(this.state.objective) ?? this.scene.objectives[0];
+    this.theme = "";
+    root.classList.add("layda");
+    this.listen();
+    if (this.objective.name !== this.state.objective) this.choose(this.state.objective, true);
+    this.settleIn();
+    this.build();
+  }
+
+  /** What the whole page listens to; all of it ends with `close`. */
+  listen() {
+    const { signal } = this.ended, again = () => this.build();
+    this.night.addEventListener("change", again, { signal });
+    this.still.addEventListener("change", again, { signal });
+    this.sizes = new ResizeObserver(() => this.ask());
+    this.sizes.observe(this.root);
+    // Notebooks take keys for themselves; those that are meant for a slider stay here.
+    this.root.addEventListener("keydown", (event) => event.stopPropagation(), { signal });
+    if (this.linked) addEventListener("hashchange", () => location.hash.slice(1) !== this.written && this.restore(location.hash), { signal });
+  }
+
+  close() {
+    this.ended.abort();
+    this.sizes?.disconnect();
+    cancelAnimationFrame(this.frame ?? 0);
+    clearTimeout(this.timer);
+    this.closed = true;
+  }
+
+  get dark() {
+    return this.theme ? this.theme === "dark" : this.night.matches;
+  }
+
+  get pixels() {
+    return Math.min(devicePixelRatio || 1, 2);
+  }
+
+  /** @param {string} text @param {Record<string, any>} [values] */
+  say = (text, values) => speakerOf(this.scene, this.state.language)(text, values);
+
+  /** A name for an element, the page's own. @param {string} name */
+  id = (name) => `${this.prefix}-${name}`;
+
+  /** @param {string} name */
+  known(name) {
+    return this.typed.get(name) ?? this.scene.objectives.find((/** @type {any} */ one) => one.name === name);
+  }
+
+  /** @param {import("./state.js").Ball} ball */
+  ruleOf(ball) {
+    return this.engine.rules.get(ball.rule);
+  }
+
+  ball() {
+    return this.state.balls[this.state.chosen] ?? this.state.balls[0];
+  }
+
+  /** What a rule allows of a setting. @param {string} path */
+  limit(path, index = this.state.chosen) {
+    return this.ruleOf(this.state.balls[index]).settings.find((/** @type {any} */ one) => one.path === path);
+  }
+
+  /** Change the state and show it. @param {(state: import("./state.js").State) => any} change */
+  edit(change) {
+    const before = this.shape();
+    const state = structuredClone(this.state);
+    change(state);
+    this.state = state;
+    this.settleIn();
+    if (this.shape() !== before) this.build();
+    this.touched = performance.now();
+    this.ask();
+  }
+
+  /** What the panels are built for; another shape asks for other panels. */
+  shape() {
+    const { balls: all, language, chapter, strips, chosen, linked, axes, colour } = this.state;
+    return JSON.stringify([all.map((ball) => [ball.rule, ball.word]), language, chapter, strips, chosen, linked, axes, colour, this.objective.name]);
+  }
+
+  /** Starts have as many numbers as the objective has coordinates. */
+  settleIn() {
+    const { state, objective } = this, n = objective.coordinates.length;
+    state.start = objective.start.map((/** @type {number} */ usual, /** @type {number} */ k) => (Number.isFinite(state.start[k]) ? state.start[k] : usual)).slice(0, n);
+    state.chosen = Math.min(state.chosen, state.balls.length - 1);
+  }
+
+  /** Roll on another objective. @param {string} name of a classic, or a formula @param {boolean} [keep] the state's start */
+  async choose(name, keep = false) {
+    this.mistake = null;
+    let found = this.known(name.trim());
+    if (!found && this.host.ask) {
+      this.asked = name;
+      const reply = await this.host.ask({ ask: "objective", text: name });
+      if (this.closed || this.asked !== name) return;
+      if (reply.error) this.mistake = { position: -1, length: 0, ...reply.error, text: name };
+      else this.typed.set((found = reply.objective).name, found).set(name.trim(), found);
+    } else if (!found) this.mistake = { message: this.say("Typing a function needs Python: run “layda lab”."), text: name, position: -1, length: 0 };
+    if (!found) return this.build();
+    this.objective = found;
+    this.advice = [];
+    this.edit((state) => {
+      Object.assign(state, { objective: found.name }, keep ? {} : { start: [...found.start], window: null, at: -1 });
+    });
+    this.build();
+  }
+
+  /** A link's state. @param {string} text */
+  restore(text) {
+    const next = decoded(this.scene, text, firstState(this.scene, this.state.language)), found = this.known(next.objective);
+    this.state = next;
+    if (found) this.objective = found;
+    else this.choose(next.objective, true);
+    this.settleIn();
+    this.build();
+  }
+
+  /** A state that the host sets. @param {any} given */
+  take(given) {
+    if (!given || JSON.stringify(given) === JSON.stringify(this.state)) return;
+    const next = { ...firstState(this.scene, this.state.language), ...structuredClone(given) }, found = this.known(next.objective);
+    if (found) this.objective = found;
+    this.state = next;
+    this.settleIn();
+    this.build();
+  }
+
+  /** Another scene. @param {any} scene */
+  other(scene) {
+    [this.scene, this.engine, this.keys, this.advice] = [scene, new Engine(scene), [], []];
+    this.objective = this.known(this.state.objective) ?? scene.objectives[0];
+    this.settleIn();
+    this.build();
+  }
+
+  link() {
+    return `${location.href.split("#")[0]}#${encoded(this.scene, this.state)}`;
+  }
+
+  /** A chapter of the tour, with its settings. @param {number} number */
+  chapter(number) {
+    const chapters = this.scene.tour[this.state.language] ?? this.scene.tour.en;
+    this.settle(chapters[number - 1].settings[0].state, number);
+  }
+
+  /** Take settings from the tour. @param {any} given @param {number} chapter */
+  settle(given, chapter) {
+    const found = this.known(given.objective);
+    if (found) this.objective = found;
+    this.playing = false;
+    this.advice = [];
+    this.edit((state) => Object.assign(state, structuredClone(given), { chapter, at: given.at ?? -1, window: given.window ?? null, chosen: given.chosen ?? 0 }));
+  }
+
+  /** Ask Python why a ball ended so. @param {number} index */
+  async advise(index) {
+    const { state } = this, ball = state.balls[index];
+    this.advice[index] = { waiting: true };
+    this.ask();
+    const reply = await /** @type {any} */ (this.host.ask)({
+      ask: "advice", objective: this.objective.name, rule: ball.rule, word: ball.word, numbers: ball.numbers, start: state.start,
+      steps: state.steps, tolerance: this.engine.tolerance, language: state.language,
+    });
+    if (this.closed) return;
+    this.advice[index] = reply.error ? { error: reply.error.message } : reply.advice;
+    this.ask();
+  }
+
+  /** Take an advice. @param {number} index @param {any} given */
+  apply(index, given) {
+    this.edit((state) => {
+      Object.assign(state.balls[index].numbers, given.numbers);
+      if (given.word !== null && given.word !== undefined) state.balls[index].word = given.word;
+      if (given.start) state.start = [...given.start];
+      if (given.steps) state.steps = given.steps;
+      state.at = -1;
+    });
+  }
+
+  /** A sentence for those who listen. @param {string} text */
+  announce(text) {
+    if (this.status) this.status.textContent = text;
+  }
+
+  /** @param {number} index */
+  sentenceOf(index) {
+    return sentence(this.verdicts[index], this.paths[index], this.objective, this.state.balls[index], this.say);
+  }
+
+  /** The step looked at. */
+  get at() {
+    return this.state.at < 0 ? this.longest : Math.min(this.state.at, this.longest);
+  }
+
+  get longest() {
+    return Math.max(...this.paths.map((path) => path.step), 1);
+  }
+
+  /** Ask for a frame. */
+  ask() {
+    if (this.frame || this.closed) return;
+    this.frame = requestAnimationFrame((now) => {
+      this.frame = 0;
+      this.show(now);
+    });
+  }
+
+  /** Roll what has changed. */
+  roll() {
+    const { state, objective } = this;
+    this.paths.length = this.verdicts.length = this.keys.length = Math.min(this.paths.length, state.balls.length);
+    state.balls.forEach((ball, index) => {
+      const key = JSON.stringify([ball, state.start, state.steps, objective.name]);
+      if (key === this.keys[index]) return;
+      this.keys[index] = key;
+      if (this.advice[index] && !this.advice[index].waiting) this.advice[index] = undefined;
+      this.paths[index] = this.engine.path(objective, ball, state.start, state.steps);
+      this.verdicts[index] = this.engine.verdict(objective, ball, this.paths[index]);
+      this.changed = true;
+    });
+  }
+
+  /** One frame. @param {number} now */
+  show(now) {
+    if (!this.root.isConnected && !this.root.getRootNode()) return;
+    this.roll();
+    if (this.playing) this.advance(now);
+    this.drawPicture();
+    this.drawStripes();
+    this.parts?.forEach((part) => part.refresh());
+    this.transport();
+    if (this.map) {
+      this.map.update();
+      this.map.draw();
+      this.work();
+    }
+    if (this.playing) this.ask();
+    this.tellSoon();
+  }
+
+  /** The map's work, in pieces: short ones while somebody drags, longer ones when all is still. */
+  work() {
+    if (this.timer || this.closed) return;
+    this.timer = setTimeout(() => {
+      this.timer = 0;
+      if (!this.map || this.closed) return;
+      const still = performance.now() - (this.touched ?? 0) > 150, more = this.map.slice(still ? 8 : 3);
+      if (!more || performance.now() - (this.drawn ?? 0) > 120) {
+        this.drawn = performance.now();
+        this.map.draw();
+      }
+      if (more) this.work();
+    }, 0);
+  }
+
+  /** Play on. @param {number} now */
+  advance(now) {
+    this.clock ??= now;
+    const steps = Math.floor(((now - this.clock) / 1000) * this.speed);
+    if (steps < 1) return;
+    this.clock += (steps / this.speed) * 1000;
+    this.state.at = Math.min(this.at + steps, this.longest);
+    if (this.state.at >= this.longest) this.playing = false;
+  }
+
+  play() {
+    this.playing = !this.playing;
+    this.clock = undefined;
+    if (this.playing && this.at >= this.longest) this.state.at = 0;
+    this.ask();
+  }
+
+  /** @param {number} step */
+  goTo(step) {
+    this.playing = false;
+    this.edit((state) => (state.at = Math.max(0, Math.min(step, this.longest))));
+  }
+
+  /** After a change, when it is over: the address, the host, and a sentence for those who listen. */
+  tellSoon() {
+    clearTimeout(this.later);
+    if (this.playing) return;
+    this.later = setTimeout(() => {
+      if (this.closed) return;
+      if (this.linked) history.replaceState(null, "", `#${(this.written = encoded(this.scene, this.state))}`);
+      this.host.tell(this.state, this.result());
+      if (!this.changed) return;
+      this.changed = false;
+      this.announce(this.state.balls.map((ball, k) => `${ball.rule}: ${this.sentenceOf(k)}`).join(". "));
+    }, 300);
+  }
+
+  /** What became of every ball, as data. */
+  result() {
+    return this.paths.map((path, k) => ({
+      rule: this.state.balls[k].rule, verdict: this.verdicts[k].kind, sentence: this.sentenceOf(k), steps: path.step,
+      position: [...path.positions.slice(-path.dimension)].map(String), value: String(path.values[path.step]),
+    }));
+  }
+
+  /** Make the panels anew. */
+  build() {
+    if (this.closed) return;
+    const focused = this.root.contains(document.activeElement) ? document.activeElement?.id : "", { say } = this;
+    this.root.lang = this.state.language;
+    this.root.dataset.theme = this.dark ? "dark" : "light";
+    this.roll();
+    this.picture = undefined;
+    this.status = h("p", { class: "sr", role: "status" });
+    this.canvas = h("canvas", { class: "picture", role: "img", "aria-label": say("The landscape with the paths of the balls") });
+    this.over = h("canvas", { class: "over", "aria-hidden": "true" });
+    this.handle = knob(this.over, {
+      label: say("Start; arrow keys move it"),
+      to: (x, y) => this.picture && this.edit((state) => (state.start = /** @type {Picture} */ (this.picture).place(x, y))),
+      by: (across, up) => this.edit((state) => this.objective.box.forEach((/** @type {number[]} */ side, /** @type {number} */ k) => (state.start[k] += ([across, up][k] * (side[1] - side[0])) / 200))),
+    });
+    this.stripes = h("canvas", { class: "strips", role: "img", "aria-label": say("Strips: what happened step by step") });
+    this.stripes.addEventListener("pointerdown", (/** @type {PointerEvent} */ event) => this.scrub(event));
+    this.stripes.addEventListener("pointermove", (/** @type {PointerEvent} */ event) => event.buttons && event.pointerType !== "touch" && this.scrub(event));
+    this.numbers = h("div", { class: "numbers" });
+    this.map = new MapView(this);
+    const parts = [ground(this), balls(this), tour(this), saver(this)], [first, cards, guide, save] = parts.map((part) => part.element);
+    this.parts = parts;
+    const panels = /** @type {Record<string, any>} */ ({
+      picture: h("section", { class: "panel stage", "data-panel": "picture" }, h("div", { class: "frame" }, this.canvas, this.over, this.handle), this.transportBar()),
+      strips: h("section", { class: "panel", "data-panel": "strips" }, h("h2", null, say("Step by step")), this.stripChoice(), this.stripes),
+      numbers: h("section", { class: "panel", "data-panel": "numbers" }, h("h2", null, say("One step in numbers")), this.numbers),
+      map: this.mapPanel(), objective: first, balls: cards, tour: guide, save,
+    });
+    const wanted = this.host.show ? this.host.show.split(",") : PANELS;
+    const column = (/** @type {string[]} */ names) => names.filter((name) => wanted.includes(name)).map((name) => panels[name]);
+    const [wide, side] = [column(["picture", "strips", "numbers"]), column(["tour", "objective", "balls", "map", "save"])];
+    if (!wanted.includes("map")) this.map = /** @type {any} */ (null);
+    this.root.replaceChildren(this.header(), h("div", { class: `columns${wide.length && side.length ? "" : " one"}` },
+      wide.length ? h("div", { class: "column" }, ...wide) : null, side.length ? h("div", { class: "column side" }, ...side) : null), this.status);
+    if (focused) document.getElementById(focused)?.focus();
+    this.ask();
+  }
+
+  header() {
+    const { say, scene, state } = this;
+    const language = h("select", { id: this.id("language"), "aria-label": say("Language"), onchange: () => this.edit((next) => (next.language = language.value)) },
+      ...Object.entries(scene.languages).map(([code, name]) => h("option", { value: code, lang: code }, name)));
+    language.value = state.language;
+    const theme = h("button", { id: this.id("theme"), class: "plain", "aria-label": this.dark ? say("Light colours") : say("Dark colours"), onclick: () => ((this.theme = this.dark ? "light" : "dark"), this.build()) }, this.dark ? "☀" : "☾");
+    return h("header", null, h("h1", null, "layda", h("span", { class: "soft" }, ` ${say("roll the ball yourself")}`)), h("div", { class: "row" }, language, theme));
+  }
+
+  transportBar() {
+    const { say } = this;
+    this.playButton = h("button", { id: this.id("play"), class: "wide", onclick: () => this.play() });
+    this.scrubber = h("input", { type: "range", id: this.id("scrub"), min: 0, step: 1, "aria-label": say("step"), oninput: () => this.goTo(Number(this.scrubber.value)) });
+    this.counter = h("output", { class: "counter" });
+    const speed = h("select", { id: this.id("speed"), "aria-label": say("Speed"), onchange: () => (this.speed = Number(speed.value)) }, ...[2, 5, 20, 60, 200, 1000].map((rate) => h("option", { value: rate }, say("{count} steps/s", { count: rate }))));
+    speed.value = String(this.speed);
+    return h("div", { class: "row transport" }, this.still.matches ? null : this.playButton,
+      h("button", { id: this.id("back"), "aria-label": say("One step back"), onclick: () => this.goTo(this.at - 1) }, "−1"),
+      h("button", { id: this.id("forward"), "aria-label": say("One step forward"), onclick: () => this.goTo(this.state.at < 0 ? 1 : this.at + 1) }, "+1"),
+      this.scrubber, this.counter, this.still.matches ? null : speed);
+  }
+
+  transport() {
+    const { scrubber, counter, playButton, longest, at, say } = this;
+    scrubber.max = String(longest);
+    scrubber.value = String(at);
+    scrubber.setAttribute("aria-valuetext", say("step {step} of {steps}", { step: at, steps: longest }));
+    counter.textContent = `${at} / ${longest}`;
+    const text = this.playing ? say("Pause") : say("Play");
+    if (playButton.textContent !== text) playButton.textContent = text;
+    this.writeNumbers();
+  }
+
+  stripChoice() {
+    const names = /** @type {Record<string, string>} */ ({ loss: "loss", energy: "energy", rate: "learning rate", velocity: "velocity", weights: "weights of past gradients" });
+    return h("div", { class: "row", role: "group", "aria-label": this.say("Strips to show") }, ...STRIPS.map((name) =>
+      h("button", { id: this.id(`strip-${name}`), class: "chip", "aria-pressed": String(this.state.strips.includes(name)), onclick: () => this.edit((state) => {
+        state.strips = STRIPS.filter((one) => (one === name) !== state.strips.includes(one));
+      }) }, this.say(names[name]))));
+  }
+
+  mapPanel() {
+    const { say, state } = this, map = /** @type {MapView} */ (this.map), { all, across, up } = map.axes();
+    const choice = (/** @type {string} */ label, /** @type {any} */ now, /** @type {number} */ side) => {
+      const element = h("select", { id: this.id(`axis-${side}`), "aria-label": label, onchange: () => this.edit((next) => {
+        const names = [across.name, up.name], other = names[1 - side];
+        names[side] = element.value;
+        if (other === element.value) names[1 - side] = now.name;
+        [next.axes, next.window] = [names.join(","), null];
+      }) }, ...all.map((axis) => h("option", { value: axis.name }, axis.symbol)));
+      element.value = now.name;
+      return element;
+    };
+    const colour = h("select", { id: this.id("colour"), "aria-label": say("Colours"), onchange: () => this.edit((next) => (next.colour = colour.value)) },
+      h("option", { value: "verdict" }, say("verdict")), h("option", { value: "steps" }, say("steps")));
+    colour.value = state.colour;
+    const zooms = /** @type {[string, string, () => void][]} */ ([["+", "Zoom in", () => map.zoom(0.5)], ["−", "Zoom out", () => map.zoom(2)], ["↺", "The whole map", () => this.edit((next) => (next.window = null))]]);
+    return h("section", { class: "panel", "data-panel": "map" }, h("h2", null, say("Map"), " ", map.progress),
+      h("p", { class: "soft" }, say("Where would this ball end with other settings? Click, or use the arrow keys, to go there.")),
+      h("div", { class: "row" }, state.balls.length > 1 ? badge(this, state.chosen) : null, choice(say("across"), across, 0), h("span", null, "×"), choice(say("up"), up, 1), colour,
+        ...zooms.map(([sign, name, act]) => h("button", { id: this.id(`zoom${sign}`), "aria-label": say(name), title: say(name), onclick: act }, sign))),
+      h("div", { class: "frame" }, map.canvas, map.handle), map.legend);
+  }
+
+  /** @param {PointerEvent} event */
+  scrub(event) {
+    this.goTo(stepAt(event.offsetX, this.stripes.clientWidth, this.longest));
+  }
+
+  drawPicture() {
+    const { canvas, over, pixels, objective } = this, width = canvas.clientWidth, height = canvas.clientHeight;
+    if (!width || !height) return;
+    if (!this.picture || this.picture.width !== width || this.picture.height !== height || this.picture.objective !== objective) {
+      this.picture = new Picture(objective, width, height, this.dark);
+      for (const one of [canvas, over]) [one.width, one.height] = [Math.round(width * pixels), Math.round(height * pixels)];
+      const pen = canvas.getContext("2d");
+      pen.setTransform(pixels, 0, 0, pixels, 0, 0);
+      this.picture.drawGround(pen);
+    }
+    const pen = over.getContext("2d");
+    pen.setTransform(pixels, 0, 0, pixels, 0, 0);
+    pen.clearRect(0, 0, width, height);
+    this.drawBalls(pen, this.picture);
+    const { start } = this.state, [x, y] = this.picture.at(this.paths[0], 0);
+    placed(this.handle, Math.max(0, Math.min(x, width)), Math.max(0, Math.min(y, height)), start[0],
+      objective.coordinates.map((/** @type {string} */ name, /** @type {number} */ k) => `${name} = ${shown(start[k], 6)}`).join(", "));
+  }
+
+  /** @param {any} pen @param {Picture} picture */
+  drawBalls(pen, picture) {
+    const { state, paths, at } = this, path = paths[state.chosen], k = Math.min(at, path.step);
+    picture.drawPaths(pen, paths, at, state.chosen);
+    if (state.at >= 0 && k < path.step) picture.drawStep(pen, path, k, stepParts(this.model(), this.ball().numbers, path, k));
+  }
+
+  /** The chosen ball's rule on this objective. */
+  model() {
+    const ball = this.ball();
+    return this.engine.model(this.objective, this.engine.variant(ball.rule, ball.word));
+  }
+
+  drawStripes() {
+    const { stripes, pixels } = this, width = stripes.clientWidth, strips = this.stripData();
+    const height = STRIP_HEIGHT * strips.length + 26;
+    if (!width) return;
+    if (stripes.width !== Math.round(width * pixels) || stripes.height !== Math.round(height * pixels)) {
+      [stripes.width, stripes.height] = [Math.round(width * pixels), Math.round(height * pixels)];
+      stripes.style.height = `${height}px`;
+    }
+    const pen = stripes.getContext("2d");
+    pen.setTransform(pixels, 0, 0, pixels, 0, 0);
+    drawStrips(pen, strips, width, this.longest, this.at, this.dark);
+  }
+
+  /** What the chosen strips show. @returns {import("./strips.js").Strip[]} */
+  stripData() {
+    const { state, paths, say, dark } = this, inks = inksOf(dark);
+    const each = (/** @type {(path: import("./run.js").Path) => (k: number) => number} */ of) =>
+      paths.map((path, index) => ({ value: of(path), rows: path.step + 1, colour: lookOf(index, dark).colour, dash: lookOf(index, dark).dash, kind: lookOf(index, dark).marker }));
+    const path = paths[state.chosen], { numbers } = this.ball(), best = this.objective.minima[0]?.value;
+    let floor = best ?? Infinity;
+    if (best === undefined) for (const one of paths) for (const value of one.values) if (value < floor) floor = value;
+    const make = /** @type {Record<string, () => import("./strips.js").Strip>} */ ({
+      loss: () => ({ title: best === undefined ? say("loss above the lowest seen") : say("loss above the lowest known"), log: true, lines: each((one) => (k) => one.values[k] - floor) }),
+      rate: () => ({ title: say("learning rate α"), log: true, lines: each((one) => (k) => one.rates[k]) }),
+      velocity: () => ({ title: say("velocity: length of the step"), log: true, lines: each((one) => (k) => (k ? lengthOf(one, k) : NaN)) }),
+      energy: () => {
+        const found = energiesOf(this.model(), numbers, path);
+        const line = (/** @type {Float64Array} */ values, /** @type {string} */ name, /** @type {string} */ colour, /** @type {number[]} */ dash) => ({ value: (/** @type {number} */ k) => values[k], rows: values.length, colour, dash, name: say(name) });
+        if (!found) return { title: say("energy"), log: false, lines: [], note: say("stated for the heavy ball and plain descent") };
+        return { title: say("energy"), log: false, lines: [line(found.potential, "potential", inks.soft, [6, 3]), line(found.kinetic, "kinetic", inks.force, [2, 3]), line(found.total, "total", inks.ink, [])] };
+      },
+      weights: () => ({
+        title: say("weights of past gradients in the step just made"), log: false, lines: [], bars: weightsOf(this.model(), numbers, path, Math.min(this.at, path.step), 400),
+      }),
+    });
+    return STRIPS.filter((name) => state.strips.includes(name)).map((name) => make[name]());
+  }
+
+  writeNumbers() {
+    const { state, say } = this, path = this.paths[state.chosen], rule = this.ruleOf(this.ball());
+    const k = Math.min(state.at < 0 ? path.step : this.at, Math.max(path.step - 1, 0));
+    const key = `${this.keys[state.chosen]}:${k}:${state.language}`;
+    if (this.numbers.dataset.key === key || !this.numbers.isConnected) return;
+    this.numbers.dataset.key = key;
+    if (path.step === 0) return this.numbers.replaceChildren(h("p", null, say("No step was taken.")));
+    const terms = stepTerms(this.model(), rule, this.ball().numbers, path, k), n = path.dimension;
+    const slope = (/** @type {number} */ i) => signed(path.slopes[k * n + i], 5);
+    this.numbers.replaceChildren(
+      h("p", { class: "soft" }, `${rule.name}, `, say("from step {from} to step {to}", { from: k, to: k + 1 }), `: α = ${signed(path.rates[k])}`),
+      ...terms.map((some, i) => h("div", { class: "step" }, h("p", null, `g = ∂f/∂${this.objective.coordinates[i]} = ${slope(i)}`),
+        ...some.map((term) => h("p", null, h("span", null, `${term.symbol} ← ${term.formula}`), h("span", null, ` = ${term.numbers}`), h("b", null, ` = ${term.result}`))))),
+      h("p", { class: "soft arrows" }, h("i", { class: "key memory" }), say("what the past gives"), h("i", { class: "key force" }), say("what the gradient gives"), h("i", { class: "key sum" }), say("their sum")),
+    );
+  }
+
+  wholeSize() {
+    const width = this.canvas.clientWidth || 640, strips = this.state.strips.length;
+    return { width, height: (this.canvas.clientHeight || 420) + 24 * this.state.balls.length + (strips ? STRIP_HEIGHT * strips + 26 : 0) + 12 };
+  }
+
+  /** The picture with its balls' verdicts and strips, for a file. @param {any} pen */
+  drawWhole(pen) {
+    const { width, height } = this.wholeSize(), inks = inksOf(this.dark), tall = this.canvas.clientHeight || 420;
+    pen.fillStyle = inks.paper;
+    pen.fillRect(0, 0, width, height);
+    const picture = new Picture(this.objective, width, tall, this.dark);
+    picture.drawGround(pen);
+    this.drawBalls(pen, picture);
+    pen.font = "12px system-ui, sans-serif";
+    pen.textAlign = "left";
+    pen.textBaseline = "middle";
+    this.state.balls.forEach((ball, k) => {
+      const y = tall + 12 + 24 * k, look = lookOf(k, this.dark);
+      pen.strokeStyle = look.colour;
+      pen.lineWidth = 2;
+      pen.setLineDash(look.dash);
+      pen.beginPath();
+      pen.moveTo(10, y);
+      pen.lineTo(42, y);
+      pen.stroke();
+      pen.setLineDash([]);
+      pen.fillStyle = inks.ink;
+      pen.fillText(`${ball.rule}: ${this.sentenceOf(k)}`, 50, y);
+    });
+    if (!this.state.strips.length) return;
+    const shift = tall + 24 * this.state.balls.length + 6;
+    drawStrips(moved(pen, shift), this.stripData(), width, this.longest, this.at, this.dark);
+  }
+}
+
+/** @param {import("./run.js").Path} path @param {number} k */
+function lengthOf(path, k) {
+  const n = path.dimension, at = k * n, { positions } = path;
+  return n === 1 ? Math.abs(positions[at] - positions[at - 1]) : Math.hypot(positions[at] - positions[at - 2], positions[at + 1] - positions[at - 1]);
+}
+
+/** A pen that draws everything lower down. @param {any} pen @param {number} down */
+function moved(pen, down) {
+  const shifted = /** @type {Record<string, number>} */ ({ moveTo: 1, lineTo: 1, rect: 1, arc: 1, fillRect: 1, fillText: 2 });
+  return new Proxy(pen, {
+    get(target, name) {
+      const value = target[name], at = shifted[String(name)];
+      if (typeof value !== "function") return value;
+      return at === undefined ? value.bind(target) : (/** @type {any[]} */ ...given) => ((given[at] += down), value.apply(target, given));
+    },
+    set: (target, name, value) => ((target[name] = value), true),
+  });
+}
