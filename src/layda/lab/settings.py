@@ -82,7 +82,8 @@ def made(rule: type[Rule], word: str = "", numbers: Mapping[str, float] | None =
             raise UnknownNameError(f"{rule.name} has no setting {path[:60]!r}; {nearest(path[:60], known)}")
     turned = replaced(first, {path: float(value) for path, value in numbers.items()})
     # Made anew from the inside out, so that every number is checked against its range.
-    return replace(turned, learning_rate=replace(turned.learning_rate))
+    checked: Rule = replace(turned, learning_rate=replace(turned.learning_rate))
+    return checked
 
 
 def expressed(rule: Rule) -> tuple[str, dict[str, float]] | None:
@@ -99,10 +100,9 @@ def expressed(rule: Rule) -> tuple[str, dict[str, float]] | None:
     name, _ = choice_of(type(rule))
     word = str(getattr(rule, name)) if name else ""
     rate = rule.learning_rate  # type: ignore[attr-defined]  # every rule has one
-    if isinstance(rate, Schedule):
-        twin = rule
-    else:  # α·1 is α, so a rate that is never damped has the same bits
-        twin = replace(rule, learning_rate=ExponentialDecay(rate, 1.0))  # type: ignore[call-arg]
+    plain: Any = rule
+    # α·1 is α, so a rate that is never damped has the same bits.
+    twin: Rule = rule if isinstance(rate, Schedule) else replace(plain, learning_rate=ExponentialDecay(rate, 1.0))
     numbers = {path: float(value) for path, value in Stepper(twin).numbers.items()}
     try:
         again = made(type(rule), word, numbers)
