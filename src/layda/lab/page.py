@@ -51,8 +51,8 @@ class _Module(NamedTuple):
 def script(folder: Path = STATIC) -> str:
     """All modules as one, with the exports of ``lab.js``: ``{ render }`` as the default, as anywidget wants it.
 
-    A module writes its imports at its top, one statement a line: ``import { a, b } from "./other.js";`` or ``import * as
-    named from "./other.js";``. No two modules may declare the same name at their top.
+    A module writes its imports at its top, one statement a line: ``import { a, b } from "./x.js";`` or
+    ``import * as named from "./x.js";``. No two modules may declare the same name at their top.
 
     Args:
         folder: where the modules are.
@@ -117,8 +117,8 @@ def _read(name: str, source: str) -> _Module:
             wholes.append((whole[1], whole[2]))
         else:
             raise SpecError(
-                f'{name}, line {number}: {line.strip()[:60]!r} cannot be joined; write import {{ a, b }} from "./x.js"; '
-                'or import * as a from "./x.js"; on one line'
+                f"{name}, line {number}: {line.strip()[:60]!r} cannot be joined; write import {{ a, b }} from "
+                '"./x.js"; or import * as a from "./x.js"; on one line'
             )
     body = "\n".join(kept)
     listed = [word for found in _LIST.finditer(body) for word in found[1].split(", ")]
