@@ -45,8 +45,8 @@ def first_scene(
     first = classics[0] if objective is None else to_objective(objective)
     if not isinstance(first, TracedObjective):
         raise SpecError(
-            f"{first.name} cannot be written down as a program, so that no page can compute it; the lab shows classics, "
-            "formulas and Python functions of one or two coordinates"
+            f"{first.name} cannot be written down as a program, so that no page can compute it; the lab shows "
+            "classics, formulas and Python functions of one or two coordinates"
         )
     others = [found for found in classics if found.name != first.name]
     known = any(found.identity == first.identity and found.name == first.name for found in classics)
@@ -75,8 +75,8 @@ def ball(rule: str | Rule | type[Rule]) -> dict[str, Any]:
     found = expressed(made)
     if found is None:
         raise SpecError(
-            f"{made} cannot be set on the page, which has layda's own rules with constant settings and an exponentially "
-            f"decaying learning rate ({', '.join(known.name for known in ALL)})"
+            f"{made} cannot be set on the page, which has layda's own rules with constant settings and an "
+            f"exponentially decaying learning rate ({', '.join(known.name for known in ALL)})"
         )
     word, numbers = found
     return {"rule": made.name, "word": word, "numbers": numbers}

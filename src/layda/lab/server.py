@@ -10,8 +10,7 @@ import socket
 import sys
 import threading
 import webbrowser
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +23,7 @@ from layda.lab.hosts import Shown, first_scene
 from layda.lab.page import ICON, STATIC, document, minified, style
 from layda.lab.scene import dumps
 from layda.lab.worker import AnswerError, Worker
+from layda.run.descend import whole_number
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -117,12 +117,11 @@ def listen(port: int = 0, host: str = _LOOPBACK) -> socket.socket:
     """
     if not ip_address(host).is_loopback:
         raise SettingError(f"the lab would listen on {host}, where others can reach it; allowed is {_LOOPBACK}")
-    if isinstance(port, bool) or not isinstance(port, int) or not 0 <= port <= 65535:
-        raise SettingError(f"port is {port!r}; allowed is a whole number from 0 (a free one) to 65535")
+    port = whole_number("port", port, 0, 65535)
     found = socket.socket(socket.AF_INET)
-    # On Windows the option would let two servers share a port, so there its opposite is set.
-    exclusive = getattr(socket, "SO_EXCLUSIVEADDRUSE", None)
-    found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR if exclusive is None else exclusive, 1)
+    # On Windows SO_REUSEADDR would let two servers share a port, so there its opposite is set.
+    option = getattr(socket, "SO_EXCLUSIVEADDRUSE", socket.SO_REUSEADDR)
+    found.setsockopt(socket.SOL_SOCKET, option, 1)
     try:
         found.bind((host, port))
         found.listen(128)
@@ -141,6 +140,7 @@ def serve(
     port: int = 0,
     browser: bool = True,
     language: str | None = None,
+    folder: Path = STATIC,
 ) -> None:
     """Open the lab, and serve it until Ctrl-C (or SIGTERM).
 
@@ -150,6 +150,7 @@ def serve(
         port: where; 0 for a free one.
         browser: whether to open it in the browser; the address is printed either way.
         language: "en" or "vi"; by default the browser's.
+        folder: where the page's modules are.
 
     Raises:
         MissingExtraError: Starlette or uvicorn is not installed.
@@ -162,11 +163,11 @@ def serve(
         raise MissingExtraError("uvicorn", "lab", "layda lab") from None
     scene, own = first_scene(objective, language)
     token = secrets.token_urlsafe(32)
-    with listen(port) as door, _Stopped() as stopped:
+    with listen(port) as door, _Signals() as signals:
         here = door.getsockname()[1]
         worker = Worker(own)
         config = uvicorn.Config(
-            app(scene, token, here, ask=worker.ask), http="h11", ws="none", lifespan="off", log_config=None,
+            app(scene, token, here, ask=worker.ask, folder=folder), http="h11", ws="none", lifespan="off", log_config=None,
             access_log=False, proxy_headers=False, server_header=False, timeout_graceful_shutdown=0,
         )  # fmt: skip
         server = uvicorn.Server(config)
@@ -180,10 +181,8 @@ def serve(
         try:
             if browser:
                 webbrowser.open(address)
-            while thread.is_alive() and not stopped.wait(
-                0.2
-            ):  # waiting without an end would not hear Ctrl-C on Windows
-                pass
+            while thread.is_alive() and not signals.came:
+                thread.join(0.1)  # waiting without an end would not hear Ctrl-C on Windows
         finally:
             worker.close()
             server.should_exit = True
@@ -192,16 +191,25 @@ def serve(
             thread.join(_PATIENCE)
 
 
-class _Stopped(threading.Event):
-    """Set by Ctrl-C and SIGTERM, as long as the block lasts; outside the main thread by nobody."""
+class _Signals:
+    """Notes Ctrl-C and SIGTERM, as long as the block lasts; outside the main thread, nothing.
 
-    def __enter__(self) -> _Stopped:
+    A plain attribute, since a handler that runs amid the waiting for an Event would wait for that waiting.
+    """
+
+    def __init__(self) -> None:
+        self.came = False
         self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> _Signals:
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
-                self._before[number] = signal.signal(number, lambda *_: self.set())
+                self._before[number] = signal.signal(number, self._note)
         return self
 
     def __exit__(self, *fault: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
+
+    def _note(self, *_: object) -> None:
+        self.came = True
