@@ -18,9 +18,23 @@ from typing import TYPE_CHECKING, Any
 from layda._version import __version__
 
 if TYPE_CHECKING:
-    from layda import errors, functions, lecture, measures, objectives, plots, program, rules, schedules, specs, theory
+    from layda import (
+        errors,
+        functions,
+        lab,
+        lecture,
+        measures,
+        objectives,
+        plots,
+        program,
+        rules,
+        schedules,
+        specs,
+        theory,
+    )
     from layda.diagnosis import describe, diagnose, energy, follow
     from layda.diagnosis.tune import tune
+    from layda.lab.hosts import export
     from layda.objective import Minimum, Objective
     from layda.plots import plot
     from layda.rule import Rule, Slot
@@ -50,6 +64,7 @@ _HOMES = {
     "ensemble": "layda.run",
     "escape_share": "layda.run.escape",
     "escape_windows": "layda.run.escape",
+    "export": "layda.lab",
     "fractions": "layda.run",
     "load": "layda.run",
     "open_sweep": "layda.run",
@@ -62,15 +77,15 @@ _HOMES = {
     "zoom": "layda.run.escape",
 }
 _ROOMS = (
-    "errors", "functions", "lecture", "measures", "objectives", "plots", "program", "rules", "schedules", "specs",
-    "theory",
+    "errors", "functions", "lab", "lecture", "measures", "objectives", "plots", "program", "rules", "schedules",
+    "specs", "theory",
 )  # fmt: skip
 
 __all__ = [
     "Minimum", "Objective", "Race", "Rule", "Slot", "Trajectory", "Verdict", "__version__", "descend", "describe",
-    "diagnose", "energy", "ensemble", "errors", "escape_share", "escape_windows", "follow", "fractions", "functions",
-    "lecture", "load", "measures", "objectives", "open_sweep", "plot", "plots", "program", "race", "rules", "save",
-    "schedules", "scipy_method", "specs", "sweep", "theory", "tune", "zoom",
+    "diagnose", "energy", "ensemble", "errors", "escape_share", "escape_windows", "export", "follow", "fractions",
+    "functions", "lab", "lecture", "load", "measures", "objectives", "open_sweep", "plot", "plots", "program", "race",
+    "rules", "save", "schedules", "scipy_method", "specs", "sweep", "theory", "tune", "zoom",
 ]  # fmt: skip
 
 

@@ -10,6 +10,7 @@ import typer
 
 from layda.cli.console import fail, safe_streams
 from layda.cli.diagnose import diagnose
+from layda.cli.lab import lab
 from layda.cli.lecture import lecture
 from layda.cli.lists import objectives, rules
 from layda.cli.race import race
@@ -34,6 +35,7 @@ app.command("sweep")(sweep)
 app.command("basins")(basins)
 app.command("diagnose")(diagnose)
 app.command("tune")(tune)
+app.command("lab")(lab)
 app.command("lecture")(lecture)
 app.command("theory")(theory)
 app.command("weights")(weights)

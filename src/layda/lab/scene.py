@@ -9,6 +9,7 @@ from typing import Any
 from layda.backends.tape import OPERATIONS, tape
 from layda.errors import SpecError
 from layda.functions import NAMED
+from layda.lab.settings import choice_of, made
 from layda.measures import CONSTANTS, VERDICTS, settled
 from layda.measures.ending import SCALARS, ending_program
 from layda.objective import TracedObjective
@@ -19,7 +20,6 @@ from layda.rules import ALL
 from layda.run.curvature import inertia_program
 from layda.run.judge import rests_on_level_ground
 from layda.run.minima import known_minima
-from layda.schedules import ExponentialDecay
 from layda.settings import Range
 
 __all__ = ["dumps", "objective_data", "rule_data", "scene"]
@@ -107,15 +107,9 @@ def rule_data(rule: type[Rule]) -> dict[str, Any]:
     Args:
         rule: a rule's class.
     """
-    choices = {item.name: item.metadata["allowed"] for item in _own_fields(rule) if item.metadata.get("allowed")}
-    if len(choices) > 1:
-        raise SpecError(f"{rule.name} has the choices {', '.join(choices)}; the page shows rules with at most one")
-    name, words = next(iter(choices.items()), ("", ("",)))
-    plain: Any = rule
-    made: dict[str, Rule] = {
-        word: plain(learning_rate=_decaying(rule), **({name: word} if name else {})) for word in words
-    }
-    first = made[words[0]]
+    name, words = choice_of(rule)
+    variants = {word: made(rule, word) for word in words}
+    first = variants[words[0]]
     return {
         "name": rule.name,
         "python": rule.__name__,
@@ -124,18 +118,8 @@ def rule_data(rule: type[Rule]) -> dict[str, Any]:
         "choice": name,
         "words": list(words),
         "settings": _settings(first),
-        "variants": {word: _variant(one) for word, one in made.items()},
+        "variants": {word: _variant(one) for word, one in variants.items()},
     }
-
-
-def _decaying(rule: type[Rule]) -> ExponentialDecay:
-    """The rule's usual rate, not damped."""
-    rate = rule().learning_rate  # type: ignore[attr-defined]
-    return ExponentialDecay(float(rate), 1.0)
-
-
-def _own_fields(rule: type[Rule]) -> list[Any]:
-    return [item for item in fields(rule) if item.name not in ("weight_decay", "decoupled", "restart")]
 
 
 def _settings(rule: Rule) -> list[dict[str, Any]]:
