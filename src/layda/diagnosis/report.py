@@ -139,6 +139,7 @@ def _remedy_data(remedy: Remedy, say: Say) -> dict[str, Any]:
     }
     outcome = remedy.outcome
     return {
+        "text": _remedy(remedy, say),
         "rule": remedy.text,
         "changes": changed,
         "start": None if remedy.start is None else plain(remedy.start),

@@ -10,9 +10,12 @@ from layda.backends.tape import OPERATIONS, tape
 from layda.errors import SpecError
 from layda.functions import NAMED
 from layda.lab.settings import choice_of, made
+from layda.lab.tour import tour
+from layda.lab.wording import SETTINGS, translations
 from layda.measures import CONSTANTS, VERDICTS, settled
 from layda.measures.ending import SCALARS, ending_program
 from layda.objective import TracedObjective
+from layda.plots.maps import VERDICT_COLOURS
 from layda.program import gradient, trace
 from layda.program.tracing import Graph
 from layda.rule import Rule, State, Stepper
@@ -21,6 +24,7 @@ from layda.run.curvature import inertia_program
 from layda.run.judge import rests_on_level_ground
 from layda.run.minima import known_minima
 from layda.settings import Range
+from layda.words import LANGUAGES
 
 __all__ = ["dumps", "objective_data", "rule_data", "scene"]
 
@@ -61,6 +65,11 @@ def scene(objectives: list[TracedObjective], rules: tuple[type[Rule], ...] = ALL
         "constants": {name: value for name, (value, _) in CONSTANTS.items()},
         "verdicts": list(VERDICTS),
         "scalars": list(SCALARS),
+        "colours": [VERDICT_COLOURS[kind] for kind in VERDICTS],
+        "languages": dict(LANGUAGES),
+        "words": translations(),
+        "settings": SETTINGS,
+        "tour": tour(),
         "ending": tape(ending_program()),
         "settled": tape(trace(lambda *numbers: {"settled": settled(*numbers)}, _SETTLED)),
         "objectives": [objective_data(objective) for objective in objectives],
