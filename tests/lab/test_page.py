@@ -17,6 +17,7 @@ from layda.lab import hosts
 from layda.lab.hosts import export, first_scene, state_of
 from layda.lab.javascript import declared, shortened, tokens
 from layda.lab.page import STATIC, document, minified, script, style
+from layda.lab.scene import dumps
 from layda.objective import TracedObjective
 from tests.lab.pages import browsed, needs_chromium, needs_page, small_page
 
@@ -117,6 +118,27 @@ def test_shortened_programs_do_the_same(name: str) -> None:
     assert said(short) == said(PROGRAMS[name]) != ""
     assert len(short) <= len(PROGRAMS[name])
     assert shortened(short) == short
+
+
+@pytest.mark.skipif(NODE is None, reason="Node.js is not installed")
+def test_the_shortened_engine_runs_with_the_bits_of_python(tmp_path: Path) -> None:
+    for path in STATIC.glob("*.js"):
+        shutil.copy(path, tmp_path)
+    write(tmp_path, lab='import { Engine } from "./engine.js";\nexport default { Engine };\n')
+    scene, _ = first_scene("rastrigin")
+    program = (
+        f"const scene = {dumps(scene)};\n{minified(tmp_path).replace('export default', 'const lab =')}\n"
+        "const engine = new lab.Engine(scene), objective = scene.objectives[0];\n"
+        "const way = { rule: 'adam', word: '', numbers: {} };\n"
+        "const path = engine.path(objective, way, objective.start, 200);\n"
+        "console.log(JSON.stringify([[...path.positions.slice(-2)], engine.verdict(objective, way, path).kind]));\n"
+    )
+    said = subprocess.run(  # noqa: S603  # our own program
+        [str(NODE), "--input-type=module", "-"], input=program, capture_output=True, text=True, check=True,
+        encoding="utf-8",
+    ).stdout  # fmt: skip
+    run = layda.descend("rastrigin", "adam", steps=200)
+    assert json.loads(said) == [run.positions[-1].tolist(), run.verdict.kind]
 
 
 def test_a_document_holds_whatever_a_scene_holds(tmp_path: Path) -> None:
