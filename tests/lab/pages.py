@@ -3,11 +3,26 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any, NamedTuple
 
-__all__ = ["CHROMIUM", "small_page"]
+import pytest
+
+from layda.lab.page import STATIC
+
+__all__ = ["CHROMIUM", "Seen", "browsed", "needs_chromium", "needs_page", "small_page"]
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+needs_chromium = pytest.mark.skipif(
+    CHROMIUM is None or find_spec("playwright") is None, reason="Chromium or Playwright is not installed"
+)
+needs_page = pytest.mark.skipif(
+    not (STATIC / "lab.js").is_file() or not (STATIC / "lab.css").is_file(), reason="the page's lab.js is not here yet"
+)
 
 _FILES = {
     "lab.js": """// The host's side.
@@ -64,3 +79,31 @@ def small_page(folder: Path) -> Path:
     for name, text in _FILES.items():
         (folder / name).write_text(text, encoding="utf-8")
     return folder
+
+
+class Seen(NamedTuple):
+    """A page in Chromium: what it asked for, and what it said on the console."""
+
+    page: Any
+    asked: list[str]
+    said: list[str]
+
+
+@contextmanager
+def browsed(address: str) -> Iterator[Seen]:
+    """Open an address in Chromium."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as player:
+        # Without its own sandbox it runs as root too, as continuous integration does.
+        browser = player.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        try:
+            page = browser.new_page()
+            seen = Seen(page, [], [])
+            page.on("request", lambda request: seen.asked.append(request.url))
+            page.on("console", lambda message: seen.said.append(message.text))
+            page.on("pageerror", lambda fault: seen.said.append(str(fault)))
+            page.goto(address)
+            yield seen
+        finally:
+            browser.close()

@@ -118,7 +118,7 @@ def export(result: Trajectory | Race | Shown, path: str | os.PathLike[str], *, l
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     layda.export(layda.descend("sphere:dimension=3", steps=5), pathlib.Path(folder) / "page.html")
     Traceback (most recent call last):
-    layda.errors.SpecError: sphere has 3 coordinates; the page shows functions of one or two
+    layda.errors.SpecError: sphere:dimension=3 has 3 coordinates; the page shows functions of one or two
     """
     if isinstance(result, Trajectory | Race):
         objective: Shown = result.objective

@@ -164,7 +164,7 @@ def shortened(source: str) -> str:
 
 def _needed(last: Token, after: Token, gap: str) -> bool:
     if last.kind == "sign" and last.text in ";,{([:=?&|<>":
-        return False  # nothing can end here that has not ended
+        return (last.text, after.text) == ("<", "!")  # nothing can end here; but "<!--" would be no operator
     if gap == "\n":
         return not (after.kind == "sign" and after.text in ")]};,")
     wordlike = ("word", "number", "regex")

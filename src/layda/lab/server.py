@@ -167,8 +167,9 @@ def serve(
         here = door.getsockname()[1]
         worker = Worker(own)
         config = uvicorn.Config(
-            app(scene, token, here, ask=worker.ask, folder=folder), http="h11", ws="none", lifespan="off", log_config=None,
-            access_log=False, proxy_headers=False, server_header=False, timeout_graceful_shutdown=0,
+            app(scene, token, here, ask=worker.ask, folder=folder), http="h11", ws="none", lifespan="off",
+            log_config=None, log_level="critical", access_log=False, proxy_headers=False, server_header=False,
+            timeout_graceful_shutdown=0,
         )  # fmt: skip
         server = uvicorn.Server(config)
         worker.start()
