@@ -192,10 +192,10 @@ export class MapView {
     pen.fillStyle = inks.soft;
     pen.textAlign = "center";
     pen.textBaseline = "top";
-    for (const value of ticks(left, right, this.wide() / 80)) pen.fillText(named(value, across), x(value), M.top + this.tall() + 5);
+    for (const value of ticks(left, right, this.wide() / 80)) pen.fillText(axisLabel(value, across), x(value), M.top + this.tall() + 5);
     pen.textAlign = "right";
     pen.textBaseline = "middle";
-    for (const value of ticks(bottom, top, this.tall() / 45)) pen.fillText(named(value, up), M.left - 6, y(value));
+    for (const value of ticks(bottom, top, this.tall() / 45)) pen.fillText(axisLabel(value, up), M.left - 6, y(value));
     pen.fillStyle = inks.ink;
     pen.font = "italic 13px system-ui, sans-serif";
     pen.textBaseline = "bottom";
@@ -261,7 +261,7 @@ export class MapView {
 const percent = (share) => `${share > 0 && share < 0.005 ? "<1" : Math.round(100 * share)}%`;
 
 /** @param {number} value @param {Axis} axis */
-const named = (value, axis) => (axis.log && Number.isInteger(value) ? `1e${signed(value)}` : axis.log ? signed(10 ** value, 3) : signed(value, 6));
+const axisLabel = (value, axis) => (axis.log && Number.isInteger(value) ? `1e${signed(value)}` : axis.log ? signed(10 ** value, 3) : signed(value, 6));
 
 /** @param {number} value @param {Axis} axis */
 const plain = (value, axis) => shown(axis.log ? 10 ** value : value, 6);

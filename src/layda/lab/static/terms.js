@@ -7,7 +7,7 @@ const SIGNS = /** @type {Record<string, [string, number]>} */ ({ add: [" + ", 1]
 const SLOTS = /** @type {Record<string, string>} */ ({
   velocity: "v", mean: "m", square: "s", fast: "z", average: "x̄", velocity_0: "v₁", velocity_1: "v₂", velocity_2: "v₃",
 });
-const POWERS = /** @type {Record<string, string>} */ ({
+const SHARED = /** @type {Record<string, string>} */ ({
   beta1_power: "β₁ᵗ", beta2_power: "β₂ᵗ", mu_product: "Πμ", decay_power: "p", largest_rate: "α̂", weight_sum: "Σα̂²",
 });
 
@@ -29,7 +29,7 @@ export function stepTerms(model, rule, numbers, path, k) {
     names.forEach((name, j) => {
       const [owner, ...rest] = name.split(":"), own = rest.join(":");
       if (owner === String(i)) leaves.set(carried[j], SLOTS[own] ?? own);
-      if (owner === "shared") leaves.set(carried[j], POWERS[own] ?? own);
+      if (owner === "shared") leaves.set(carried[j], SHARED[own] ?? own);
     });
     leaves.set(model.rate, "α").set(position[i], path.dimension ? model.objective.coordinates[i] : "").set(slopes[i], "g");
     /** @type {Term[]} */ const terms = [];
@@ -40,7 +40,7 @@ export function stepTerms(model, rule, numbers, path, k) {
       const write = { r, code: model.program.code, writes, leaves };
       const symbol = place === "position" ? model.objective.coordinates[i] : SLOTS[place] ?? place;
       terms.push({
-        symbol, formula: told(write, target, false)[0], numbers: told(write, target, true)[0], result: signed(r[target], 5),
+        symbol, formula: lineText(write, target, false)[0], numbers: lineText(write, target, true)[0], result: signed(r[target], 5),
       });
       leaves.set(target, symbol);
     }
@@ -77,14 +77,14 @@ function atStep(model, numbers, path, k) {
  * @param {number} register @param {boolean} asNumbers
  * @returns {[string, number]}
  */
-function told(write, register, asNumbers) {
+function lineText(write, register, asNumbers) {
   const { r, code, writes, leaves } = write, at = writes.get(register);
   const name = leaves.get(register);
   if (name !== undefined) return [asNumbers ? bracketed(r[register]) : name, 3];
   if (at === undefined) return [bracketed(r[register]), 3];
   const operation = OPERATIONS[code[at]], [a, b, c] = [code[at + 2], code[at + 3], code[at + 4]];
   const part = (/** @type {number} */ of, /** @type {number} */ least) => {
-    const [text, binds] = told(write, of, asNumbers);
+    const [text, binds] = lineText(write, of, asNumbers);
     return binds < least ? `(${text})` : text;
   };
   if (operation in SIGNS) {
@@ -93,7 +93,7 @@ function told(write, register, asNumbers) {
   }
   if (operation === "neg") return [`−${part(a, 2)}`, 1];
   if (operation === "sqrt") return [`√${part(a, 3)}`, 3];
-  if (operation === "select") return told(write, r[a] !== 0 ? b : c, asNumbers);
+  if (operation === "select") return lineText(write, r[a] !== 0 ? b : c, asNumbers);
   const takes = ["power", "lt", "le", "eq"].includes(operation) ? [a, b] : [a];
   return [`${operation}(${takes.map((of) => part(of, 0)).join(", ")})`, 3];
 }
