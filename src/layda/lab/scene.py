@@ -6,6 +6,8 @@ import json
 from dataclasses import fields
 from typing import Any
 
+import numpy as np
+
 from layda.backends.tape import OPERATIONS, tape
 from layda.errors import SpecError
 from layda.functions import NAMED
@@ -100,6 +102,8 @@ def objective_data(objective: TracedObjective) -> dict[str, Any]:
         "box": [list(side) for side in objective.box],
         "start": list(objective.start),
         "convex": objective.convex,
+        "rate": _rate(objective),
+        "pace": _rounded(max(right - left for left, right in objective.box) / 100.0),
         "minima": [{"position": list(minimum.position), "value": minimum.value} for minimum in known.minima],
         "notes": list(objective.notes),
         "value": tape(objective.program),
@@ -108,6 +112,19 @@ def objective_data(objective: TracedObjective) -> dict[str, Any]:
         "sign": tape(inertia_program(objective)),
         "defined": None if objective.defined is None else tape(objective.defined),
     }
+
+
+def _rate(objective: TracedObjective) -> float:
+    """A learning rate to begin with, well under the limit 2/|f″| where the ball starts; 0.01 where f is flat there."""
+    with np.errstate(all="ignore"):
+        curvature = np.abs(np.linalg.eigvalsh(objective.hessian(np.array(objective.start)))).max()
+    return _rounded(0.25 / curvature) if np.isfinite(curvature) and curvature > 1e-3 else 0.01
+
+
+def _rounded(value: float) -> float:
+    """The next lower of 1, 2 and 5 times a power of ten."""
+    power = 10.0 ** np.floor(np.log10(value))
+    return float(f"{max(k for k in (1, 2, 5) if k * power <= value * (1 + 1e-12)) * power:.1g}")
 
 
 def rule_data(rule: type[Rule]) -> dict[str, Any]:
@@ -127,6 +144,7 @@ def rule_data(rule: type[Rule]) -> dict[str, Any]:
         "choice": name,
         "words": list(words),
         "settings": _settings(first),
+        "paces": _paces(first),
         "variants": {word: _variant(one) for word, one in variants.items()},
     }
 
@@ -144,6 +162,16 @@ def _settings(rule: Rule) -> list[dict[str, Any]]:
              "high": limit.high}
         )  # fmt: skip
     return found
+
+
+def _paces(rule: Rule) -> bool:
+    """Whether α is the length of the step: a gradient a thousand times as large moves the ball hardly farther."""
+    stepper = Stepper(rule)
+    moves = [
+        abs(float(stepper.step(stepper.numbers, 0.0, 0.0, slope, stepper.start(stepper.numbers, 0.0))[0]))
+        for slope in (1.0, 1000.0)
+    ]
+    return moves[1] < 10.0 * moves[0]
 
 
 def _variant(rule: Rule) -> dict[str, Any]:

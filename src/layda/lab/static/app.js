@@ -9,7 +9,7 @@ import { MapView } from "./mapview.js";
 import { energiesOf, weightsOf } from "./memory.js";
 import { Picture } from "./picture.js";
 import { saver } from "./save.js";
-import { decoded, encoded, firstState, STRIPS } from "./state.js";
+import { decoded, encoded, firstState, STRIPS, suiting } from "./state.js";
 import { drawStrips, stepAt, STRIP_HEIGHT } from "./strips.js";
 import { stepParts, stepTerms } from "./terms.js";
 import { tour } from "./tour.js";
@@ -150,9 +150,14 @@ export class App {
       else this.typed.set((found = reply.objective).name, found).set(name.trim(), found);
     } else if (!found) this.mistake = { message: this.say("Typing a function needs Python: run “layda lab”."), text: name, position: -1, length: 0 };
     if (!found) return this.build();
+    const before = this.objective;
     this.objective = found;
     this.advice = [];
     this.edit((state) => {
+      for (const ball of keep ? [] : state.balls) {
+        const rule = this.ruleOf(ball); // a rate that nobody has turned follows the objective
+        if (ball.numbers["learning_rate.initial"] === suiting(before, rule)) ball.numbers["learning_rate.initial"] = suiting(found, rule);
+      }
       Object.assign(state, { objective: found.name }, keep ? {} : { start: [...found.start], window: null, at: -1 });
     });
     this.build();
@@ -382,7 +387,7 @@ export class App {
     });
     const wanted = this.host.show ? this.host.show.split(",") : PANELS;
     const column = (/** @type {string[]} */ names) => names.filter((name) => wanted.includes(name)).map((name) => panels[name]);
-    const [wide, side] = [column(["picture", "strips", "numbers"]), column(["tour", "objective", "balls", "map", "save"])];
+    const [wide, side] = [column(["picture", "strips", "numbers", "map"]), column(["tour", "objective", "balls", "save"])];
     if (!wanted.includes("map")) this.map = /** @type {any} */ (null);
     this.root.replaceChildren(this.header(), h("div", { class: `columns${wide.length && side.length ? "" : " one"}` },
       wide.length ? h("div", { class: "column" }, ...wide) : null, side.length ? h("div", { class: "column side" }, ...side) : null), this.status);

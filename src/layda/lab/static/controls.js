@@ -37,7 +37,7 @@ export function ground(app) {
   const choice = h("select", { id: app.id("objective"), onchange: () => app.choose(choice.value) },
     ...known.map((/** @type {string} */ name) => h("option", { value: name }, name.replaceAll("_", " "))), h("option", { value: "", hidden: true }, say("a typed function")));
   const typed = h("input", { type: "text", id: app.id("formula"), spellcheck: "false", autocomplete: "off", maxlength: 1000, placeholder: "x^4 - 3x^2 + x/2", "aria-describedby": app.id("mistake"), disabled: !app.asks });
-  const mistake = h("p", { class: "mistake", id: app.id("mistake"), "aria-live": "polite" });
+  const mistake = h("p", { class: app.asks ? "mistake" : "mistake soft", id: app.id("mistake"), "aria-live": "polite" });
   const form = h("form", { class: "typed", onsubmit: (/** @type {Event} */ event) => (event.preventDefault(), typed.value.trim() && app.choose(typed.value)) },
     h("label", { for: app.id("formula") }, say("or type a function of x, or of x and y")), typed, h("button", { type: "submit", disabled: !app.asks }, say("Roll on it")));
   if (!app.asks) mistake.textContent = say("Typing a function needs Python: run “layda lab”.");
@@ -48,7 +48,7 @@ export function ground(app) {
     set: (value) => app.edit((/** @type {any} */ state) => (state.steps = Math.min(Math.max(Math.round(value), 1), MOST_STEPS))),
   });
   const element = h("section", { class: "panel", "data-panel": "objective" },
-    h("h2", null, say("Objective")), h("label", { for: app.id("objective") }, say("a classic")), choice, form, mistake, equation, about,
+    h("h2", null, say("Objective")), h("div", { class: "pick" }, h("label", { for: app.id("objective") }, say("a classic")), choice), form, mistake, equation, about,
     ...starts.map((part) => part.element), steps.element);
   const refresh = () => {
     const { objective } = app;
@@ -87,7 +87,7 @@ export function balls(app) {
   const { say, scene, state } = app, cards = state.balls.map((/** @type {any} */ _, /** @type {number} */ index) => card(app, index));
   const rule = h("select", { id: app.id("add"), "aria-label": say("rule to add") }, ...scene.rules.map((/** @type {any} */ one) => h("option", { value: one.name }, one.name)));
   rule.value = "nesterov";
-  const add = h("button", { onclick: () => app.edit((/** @type {any} */ next) => next.balls.push(ballOf(scene, rule.value))), disabled: state.balls.length >= MOST_BALLS }, say("Add a ball"));
+  const add = h("button", { onclick: () => app.edit((/** @type {any} */ next) => next.balls.push(ballOf(scene, app.objective, rule.value))), disabled: state.balls.length >= MOST_BALLS }, say("Add a ball"));
   const link = h("input", { type: "checkbox", id: app.id("link"), onchange: () => app.edit((/** @type {any} */ next) => (next.linked = link.checked)) });
   link.checked = state.linked;
   const element = h("section", { class: "panel", "data-panel": "balls" }, h("h2", null, say("Balls")), ...cards.map((/** @type {Part} */ one) => one.element),
@@ -133,8 +133,8 @@ function card(app, index) {
 
 /** The settings of another rule, those of the same name kept. @param {any} app @param {string} rule @param {any} before @param {string} word */
 function kept(app, rule, before, word = "") {
-  const made = ballOf(app.scene, rule, word);
-  for (const name of before.rule === rule ? Object.keys(made.numbers) : ["learning_rate.decay"]) if (name in before.numbers) made.numbers[name] = before.numbers[name];
+  const made = ballOf(app.scene, app.objective, rule, word);
+  for (const name of before.rule === rule ? Object.keys(made.numbers) : ["learning_rate.decay", "momentum"]) if (name in before.numbers) made.numbers[name] = before.numbers[name];
   return made;
 }
 

@@ -49,12 +49,12 @@ export default { render };
 
 /** The model of a page without Python. @param {any} scene */
 export function offline(scene) {
-  return modelOf({ scene, linked: true, asks: false, show: shownPanels() }, () => undefined);
+  return modelOf({ scene, ...ofPage(scene), asks: false }, () => undefined);
 }
 
 /** The model of the page that layda serves. @param {any} scene */
 export function served(scene) {
-  const model = modelOf({ scene, linked: true, show: shownPanels() }, async (message) => {
+  const model = modelOf({ scene, ...ofPage(scene) }, async (message) => {
     let reply;
     try {
       const answer = await fetch("/api/ask", { method: "POST", headers: { "Content-Type": "application/json", "X-Layda": "1" }, body: JSON.stringify(message) });
@@ -67,7 +67,8 @@ export function served(scene) {
   return model;
 }
 
-const shownPanels = () => new URLSearchParams(location.search).get("show") ?? "";
+/** What a page of its own adds: its address holds the state, and says which panels to show. @param {any} scene */
+const ofPage = (scene) => ({ linked: true, language: scene.language, show: new URLSearchParams(location.search).get("show") ?? "" });
 
 /** What anywidget gives, for pages that have none. @param {Record<string, any>} values @param {(message: any) => void} send */
 function modelOf(values, send) {

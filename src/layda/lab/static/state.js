@@ -23,23 +23,35 @@ import { clamp } from "./dom.js";
 export const STRIPS = ["loss", "energy", "rate", "velocity", "weights"];
 export const MOST_STEPS = 20000, MOST_BALLS = 8;
 
-/** A ball with the usual settings of a rule. @param {any} scene @param {string} rule @param {string} word @returns {Ball} */
-export function ballOf(scene, rule, word = "") {
+/**
+ * A ball with the usual settings of a rule, and a learning rate that suits the objective.
+ * @param {any} scene @param {any} objective @param {string} rule @param {string} word
+ * @returns {Ball}
+ */
+export function ballOf(scene, objective, rule, word = "") {
   const found = scene.rules.find((/** @type {any} */ one) => one.name === rule) ?? scene.rules[0];
   const chosen = found.words.includes(word) ? word : found.words[0];
-  return { rule: found.name, word: chosen, numbers: { ...found.variants[chosen].defaults } };
+  return { rule: found.name, word: chosen, numbers: { ...found.variants[chosen].defaults, "learning_rate.initial": suiting(objective, found) } };
 }
+
+/** The rate to begin with: by the curvature, or by the box where α is the length of the step. @param {any} objective @param {any} rule of the scene @returns {number} */
+export const suiting = (objective, rule) => (rule.paces ? objective.pace : objective.rate);
 
 /** The state that a page begins with. @param {any} scene @param {string} language @returns {State} */
 export function firstState(scene, language) {
   const objective = scene.objectives[0];
   /** @type {State} */
   const state = {
-    objective: objective.name, start: [...objective.start], steps: 200, balls: [ballOf(scene, "heavy-ball")], chosen: 0,
+    objective: objective.name, start: [...objective.start], steps: 200, balls: [ballOf(scene, objective, "heavy-ball")], chosen: 0,
     linked: false, at: -1, strips: ["loss", "energy", "velocity"], axes: "learning_rate.initial,momentum",
     colour: "verdict", window: null, chapter: 0, language,
   };
   return { ...state, ...scene.state, language };
+}
+
+/** A ball's rule for its choice of words. @param {any} scene @param {Ball} ball */
+function variantOf(scene, ball) {
+  return scene.rules.find((/** @type {any} */ one) => one.name === ball.rule).variants[ball.word];
 }
 
 /**
@@ -49,8 +61,8 @@ export function firstState(scene, language) {
 export function encoded(scene, state) {
   const parts = [`o=${encodeURIComponent(state.objective)}`, `x=${state.start.join(",")}`, `n=${state.steps}`];
   for (const ball of state.balls) {
-    const usual = ballOf(scene, ball.rule, ball.word).numbers, words = [ball.rule, ball.word];
-    for (const name in usual) if (ball.numbers[name] !== usual[name]) words.push(`${name}=${ball.numbers[name]}`);
+    const usual = variantOf(scene, ball).defaults, words = [ball.rule, ball.word];
+    for (const name in usual) if (name === "learning_rate.initial" || ball.numbers[name] !== usual[name]) words.push(`${name}=${ball.numbers[name]}`);
     parts.push(`b=${words.map(encodeURIComponent).join("~")}`);
   }
   if (state.chosen) parts.push(`c=${state.chosen}`);
@@ -108,7 +120,7 @@ function ballFrom(scene, text) {
   const [rule, word, ...settings] = text.split("~");
   const found = scene.rules.find((/** @type {any} */ one) => one.name === rule);
   if (!found) return [];
-  const ball = ballOf(scene, rule, word);
+  const ball = ballOf(scene, scene.objectives[0], rule, word);
   for (const setting of settings) {
     const [name, value] = setting.split("="), limit = found.settings.find((/** @type {any} */ one) => one.path === name);
     if (limit && isNumber(value)) ball.numbers[name] = within(Number(value), limit);

@@ -92,7 +92,8 @@ function drawAxis(pen, strip, top, wide, up, low, high, inks) {
   pen.font = "12px system-ui, sans-serif";
   pen.textAlign = "right";
   pen.textBaseline = "middle";
-  const marks = strip.log ? ticks(low, high, 2).filter(Number.isInteger).map((power) => 10 ** power) : ticks(low, high, 2);
+  const powers = ticks(low, high, 3).filter(Number.isInteger).map((power) => 10 ** power);
+  const marks = !strip.log ? ticks(low, high, 2) : powers.length > 1 ? powers : [10 ** low, 10 ** high];
   for (const value of marks) {
     pen.strokeStyle = inks.grid;
     pen.lineWidth = 1;
