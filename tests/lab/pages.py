@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -89,16 +89,28 @@ class Seen(NamedTuple):
     said: list[str]
 
 
+def _answered(text: str, kind: str) -> Callable[[Any], None]:
+    return lambda route: route.fulfill(body=text, content_type=kind)
+
+
 @contextmanager
-def browsed(address: str) -> Iterator[Seen]:
-    """Open an address in Chromium."""
+def browsed(address: str, routes: dict[str, str] | None = None, **look: Any) -> Iterator[Seen]:
+    """Open an address in Chromium.
+
+    Args:
+        address: of the page.
+        routes: addresses that are answered from memory: path -> text.
+        look: of the browser, such as ``viewport`` or ``reduced_motion``.
+    """
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as player:
         # Without its own sandbox it runs as root too, as continuous integration does.
         browser = player.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         try:
-            page = browser.new_page()
+            page = browser.new_context(**{"locale": "en", **look}).new_page()
+            for place, text in (routes or {}).items():
+                page.route(place, _answered(text, "text/javascript" if place.endswith(".js") else "text/html"))
             seen = Seen(page, [], [])
             page.on("request", lambda request: seen.asked.append(request.url))
             page.on("console", lambda message: seen.said.append(message.text))
