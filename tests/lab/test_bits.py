@@ -49,10 +49,11 @@ window.rolled = (scene, cases) => {
     const path = engine.path(objective, ball, one.start, one.steps), verdict = engine.verdict(objective, ball, path);
     const energies = energiesOf(model, ball.numbers, path);
     return {
-      kind: verdict.kind, steps: path.step, positions: packed(path.positions), values: packed(path.values), estimates: packed(path.estimates),
+      kind: verdict.kind, steps: path.step,
+      positions: packed(path.positions), values: packed(path.values), estimates: packed(path.estimates),
       weights: packed(weightsOf(model, ball.numbers, path, Math.min(path.step, 30), 30)),
       total: energies && packed(energies.total),
-      told: Object.fromEntries(["en", "vi"].map((language) => [language, sentence(verdict, path, objective, ball, speakerOf(scene, language))])),
+      told: ["en", "vi"].map((language) => sentence(verdict, path, objective, ball, speakerOf(scene, language))),
     };
   });
 };
@@ -117,8 +118,8 @@ def test_paths_verdicts_and_sentences_are_those_of_python() -> None:
         assert bits(unpacked(seen["positions"])) == bits(run.positions), case
         assert bits(unpacked(seen["values"])) == bits(run.values), case
         assert bits(unpacked(seen["estimates"])) == bits(run.estimates), case
-        for language in ("en", "vi"):
-            assert seen["told"][language] == describe(run, notes=False, language=language), case
+        for language, told in zip(("en", "vi"), seen["told"], strict=True):
+            assert told == describe(run, notes=False, language=language), case
 
 
 @needs_chromium

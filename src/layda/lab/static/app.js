@@ -136,6 +136,10 @@ export class App {
     const { state, objective } = this, n = objective.coordinates.length;
     state.start = objective.start.map((/** @type {number} */ usual, /** @type {number} */ k) => (Number.isFinite(state.start[k]) ? state.start[k] : usual)).slice(0, n);
     state.chosen = Math.min(state.chosen, state.balls.length - 1);
+    for (const ball of state.balls) {
+      const { words } = this.ruleOf(ball);
+      if (!words.includes(ball.word)) [ball.word] = words;
+    }
   }
 
   /** Roll on another objective. @param {string} name of a classic, or a formula @param {boolean} [keep] the state's start */
@@ -359,7 +363,7 @@ export class App {
   /** Make the panels anew. */
   build() {
     if (this.closed) return;
-    const focused = this.root.contains(document.activeElement) ? document.activeElement?.id : "", { say } = this;
+    const focused = this.root.querySelector(":focus")?.id, { say } = this;
     this.root.lang = this.state.language;
     this.root.dataset.theme = this.dark ? "dark" : "light";
     this.roll();
@@ -389,9 +393,10 @@ export class App {
     const column = (/** @type {string[]} */ names) => names.filter((name) => wanted.includes(name)).map((name) => panels[name]);
     const [wide, side] = [column(["picture", "strips", "numbers", "map"]), column(["tour", "objective", "balls", "save"])];
     if (!wanted.includes("map")) this.map = /** @type {any} */ (null);
-    this.root.replaceChildren(this.header(), h("div", { class: `columns${wide.length && side.length ? "" : " one"}` },
+    // A page of its own has one main part; in a notebook that is the notebook's.
+    this.root.replaceChildren(this.header(), h(this.linked ? "main" : "div", { class: `columns${wide.length && side.length ? "" : " one"}` },
       wide.length ? h("div", { class: "column" }, ...wide) : null, side.length ? h("div", { class: "column side" }, ...side) : null), this.status);
-    if (focused) document.getElementById(focused)?.focus();
+    if (focused) /** @type {HTMLElement | null} */ (this.root.querySelector(`[id="${focused}"]`))?.focus();
     this.ask();
   }
 

@@ -21,12 +21,14 @@ export function slider({ label, symbol, low, high, log = false, step, get, set, 
     type: "number", step: "any", "aria-label": label,
     onchange: () => (field.value !== "" && Number.isFinite(field.valueAsNumber) ? set(field.valueAsNumber) : refresh()),
   });
+  let last = NaN;
   const name = h("label", { for: id, title: label }, h("span", { class: "symbol" }, symbol ?? label), symbol ? h("span", { class: "sr" }, ` ${label}`) : null);
   const refresh = () => {
     const value = get();
     range.value = String(into(value));
     range.setAttribute("aria-valuetext", `${symbol ?? label} = ${shown(value, 6)}`);
-    if (document.activeElement !== field || field.valueAsNumber !== value) field.value = shown(value, 8);
+    if (value !== last || !field.matches(":focus")) field.value = shown(value, 8); // not over what is being typed
+    last = value;
   };
   return { element: h("div", { class: "slider" }, name, range, field), refresh };
 }
@@ -53,7 +55,7 @@ export function ground(app) {
   const refresh = () => {
     const { objective } = app;
     choice.value = known.includes(objective.name) ? objective.name : "";
-    if (document.activeElement !== typed && !known.includes(objective.name)) typed.value = objective.name;
+    if (!typed.matches(":focus") && !known.includes(objective.name)) typed.value = objective.name;
     equation.textContent = `f = ${objective.equation}`;
     about.textContent = app.state.language === "en" ? objective.description : "";
     starts.forEach((part, index) => {
