@@ -15,6 +15,7 @@ import { stepParts, stepTerms } from "./terms.js";
 import { tour } from "./tour.js";
 import { sentence, speakerOf } from "./words.js";
 
+const STRIP_NAMES = /** @type {Record<string, string>} */ ({ loss: "loss", energy: "energy", rate: "learning rate", velocity: "velocity", weights: "weights of past gradients" });
 const PANELS = ["picture", "strips", "numbers", "tour", "objective", "balls", "map", "save"];
 
 /**
@@ -43,6 +44,7 @@ export class App {
     this.mistake = /** @type {any} */ (null);
     this.playing = false;
     this.speed = 20;
+    this.clock = /** @type {number | undefined} */ (undefined);
     this.keys = /** @type {string[]} */ ([]);
     this.paths = /** @type {import("./run.js").Path[]} */ ([]);
     this.verdicts = /** @type {import("./verdict.js").Verdict[]} */ ([]);
@@ -434,11 +436,10 @@ export class App {
   }
 
   stripChoice() {
-    const names = /** @type {Record<string, string>} */ ({ loss: "loss", energy: "energy", rate: "learning rate", velocity: "velocity", weights: "weights of past gradients" });
     return h("div", { class: "row", role: "group", "aria-label": this.say("Strips to show") }, ...STRIPS.map((name) =>
       h("button", { id: this.id(`strip-${name}`), class: "chip", "aria-pressed": String(this.state.strips.includes(name)), onclick: () => this.edit((state) => {
         state.strips = STRIPS.filter((one) => (one === name) !== state.strips.includes(one));
-      }) }, this.say(names[name]))));
+      }) }, this.say(STRIP_NAMES[name]))));
   }
 
   mapPanel() {
@@ -522,7 +523,7 @@ export class App {
     const path = paths[state.chosen], { numbers } = this.ball(), best = this.objective.minima[0]?.value;
     let floor = best ?? Infinity;
     if (best === undefined) for (const one of paths) for (const value of one.values) if (value < floor) floor = value;
-    const make = /** @type {Record<string, () => import("./strips.js").Strip>} */ ({
+    const make = /** @type {Record<string, () => Omit<import("./strips.js").Strip, "brief">>} */ ({
       loss: () => ({ title: best === undefined ? say("loss above the lowest seen") : say("loss above the lowest known"), log: true, lines: each((one) => (k) => one.values[k] - floor) }),
       rate: () => ({ title: say("learning rate α"), log: true, lines: each((one) => (k) => one.rates[k]) }),
       velocity: () => ({ title: say("velocity: length of the step"), log: true, lines: each((one) => (k) => (k ? lengthOf(one, k) : NaN)) }),
@@ -536,7 +537,7 @@ export class App {
         title: say("weights of past gradients in the step just made"), log: false, lines: [], bars: weightsOf(this.model(), numbers, path, Math.min(this.at, path.step), 400),
       }),
     });
-    return STRIPS.filter((name) => state.strips.includes(name)).map((name) => make[name]());
+    return STRIPS.filter((name) => state.strips.includes(name)).map((name) => ({ ...make[name](), brief: say(STRIP_NAMES[name]) }));
   }
 
   writeNumbers() {

@@ -93,7 +93,7 @@ export function balls(app) {
   const link = h("input", { type: "checkbox", id: app.id("link"), onchange: () => app.edit((/** @type {any} */ next) => (next.linked = link.checked)) });
   link.checked = state.linked;
   const element = h("section", { class: "panel", "data-panel": "balls" }, h("h2", null, say("Balls")), ...cards.map((/** @type {Part} */ one) => one.element),
-    h("div", { class: "row" }, rule, add), h("div", { class: "row" }, link, h("label", { for: app.id("link") }, say("settings of one name move together"))));
+    h("div", { class: "row" }, rule, add), h("div", { class: "row tight" }, link, h("label", { for: app.id("link") }, say("settings of one name move together"))));
   return { element, refresh: () => cards.forEach((/** @type {Part} */ one) => one.refresh()) };
 }
 

@@ -8,7 +8,7 @@
  * @returns {any}
  */
 export function h(tag, properties, ...children) {
-  const made = document.createElement(tag);
+  const made = /** @type {any} */ (document.createElement(tag));
   for (const [name, value] of Object.entries(properties ?? {})) {
     if (value === undefined || value === false || value === null) continue;
     if (typeof value === "function") made.addEventListener(name.slice(2), value);

@@ -52,6 +52,7 @@ export class MapView {
     this.context = context;
     this.image = context.createImageData(this.tile.width, this.tile.height);
     this.key = "";
+    this.told = "";
     /** @type {any} */ this.job = null;
     this.fresh = false;
     this.handle = knob(this.canvas, {

@@ -59,7 +59,7 @@ export class Builder {
    */
   add(tape, bound = {}) {
     const { code, inputs, constants } = tape;
-    const lines = [];
+    /** @type {number[]} */ const lines = [];
     for (let at = 0; at < code.length; ) {
       const op = code[at++];
       if (op === CODE.input) {

@@ -19,6 +19,8 @@ export const SPENT = 0, SETTLED = 1, LOST = 2;
  * @property {string[]} names
  * @property {number[]} low @property {number[]} high the box around the path before its last position
  * @property {number} topRate the largest learning rate
+ * @property {number} first the step of the first row: 0, but for a lane of a map, which holds its last rows only
+ * @property {number} [highest] of a lane: the largest f before its last window, or before its end
  */
 
 /**
@@ -62,7 +64,7 @@ export function descend(model, numbers, start, { steps, tolerance, every }) {
   const state = Float64Array.from(initial(model, numbers, start)), moved = new Float64Array(width);
   const rows = steps + 1;
   const path = {
-    code: SPENT, step: 0, steps, dimension, names: model.names, topRate: 0,
+    code: SPENT, step: 0, steps, dimension, names: model.names, topRate: 0, first: 0,
     positions: new Float64Array(rows * dimension), rests: new Float64Array(rows * dimension),
     slopes: new Float64Array(rows * dimension), estimates: new Float64Array(rows * dimension),
     values: new Float64Array(rows), rates: new Float64Array(rows), states: new Float64Array(rows * width),

@@ -91,7 +91,7 @@ function ruleText(app, ball) {
 export function pythonOf(app) {
   const { state, objective } = app, made = state.balls.map((/** @type {any} */ ball) => ({ ...ruleText(app, ball), ball }));
   const names = [...new Set(made.map((/** @type {any} */ one) => one.rule.python))].sort();
-  const lines = made.map(({ rule, parts, ball }) => `    ${rule.python}(${[...parts, ...(rule.choice ? [`${rule.choice}="${ball.word}"`] : [])].join(", ")}),`);
+  const lines = made.map((/** @type {any} */ { rule, parts, ball }) => `    ${rule.python}(${[...parts, ...(rule.choice ? [`${rule.choice}="${ball.word}"`] : [])].join(", ")}),`);
   const start = `(${state.start.map(python).join(", ")},)`, decays = made.some((/** @type {any} */ one) => one.parts[0].includes("Decay"));
   return [
     "import layda", `from layda.rules import ${names.join(", ")}`, ...(decays ? ["from layda.schedules import ExponentialDecay"] : []), "",

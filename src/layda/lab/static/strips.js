@@ -3,8 +3,8 @@
 import { shown, ticks } from "./dom.js";
 import { inksOf, lookOf, marker } from "./looks.js";
 
-export const STRIP_HEIGHT = 104;
-const LEFT = 52, RIGHT = 12, TOP = 22, LOW = 12;
+export const STRIP_HEIGHT = 108;
+const LEFT = 52, RIGHT = 12, TOP = 28, LOW = 10;
 
 /**
  * @typedef {object} Line
@@ -15,7 +15,7 @@ const LEFT = 52, RIGHT = 12, TOP = 22, LOW = 12;
  * @property {number} [kind] marker at the scrubber
  * @property {string} [name] shown beside the strip's title
  */
-/** @typedef {{title: string, log: boolean, lines: Line[], bars?: Float64Array, note?: string}} Strip */
+/** @typedef {{title: string, brief: string, log: boolean, lines: Line[], bars?: Float64Array, note?: string}} Strip */
 
 /**
  * All strips, one under the other.
@@ -108,25 +108,29 @@ function drawAxis(pen, strip, top, wide, up, low, high, inks) {
   pen.textBaseline = "top";
   pen.fillStyle = inks.ink;
   pen.font = "600 12px system-ui, sans-serif";
-  pen.fillText(strip.title, LEFT, top + 3);
-  let x = LEFT + pen.measureText(strip.title).width + 14;
+  const title = pen.measureText(strip.title).width > wide ? strip.brief : strip.title;
+  pen.fillText(title, LEFT, top + 3);
+  let x = LEFT + pen.measureText(title).width + 14, row = top;
   pen.font = "12px system-ui, sans-serif";
+  const words = strip.lines.map((line) => line.name ?? "").concat(strip.note ?? "").filter(Boolean);
+  const long = words.reduce((sum, word) => sum + 35 + pen.measureText(word).width, 0);
+  if (words.length && x + long > LEFT + wide + 12) [x, row] = [LEFT, top + 15]; // a line of their own where it is narrow
   for (const line of strip.lines) {
     if (!line.name) continue;
     pen.strokeStyle = line.colour;
     pen.lineWidth = 2;
     pen.setLineDash(line.dash);
     pen.beginPath();
-    pen.moveTo(x, top + 10);
-    pen.lineTo(x + 18, top + 10);
+    pen.moveTo(x, row + 10);
+    pen.lineTo(x + 18, row + 10);
     pen.stroke();
     pen.setLineDash([]);
-    pen.fillText(line.name, x + 23, top + 3);
+    pen.fillText(line.name, x + 23, row + 3);
     x += 23 + pen.measureText(line.name).width + 12;
   }
   if (!strip.note) return;
   pen.fillStyle = inks.soft;
-  pen.fillText(strip.note, x, top + 3);
+  pen.fillText(strip.note, x, row + 3);
 }
 
 /** @param {any} pen @param {Line} line @param {(k: number) => number} across @param {(value: number) => number} up @param {boolean} log @param {number} low */
