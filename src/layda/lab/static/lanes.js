@@ -38,6 +38,8 @@ export class Lanes {
     this.topRate = many();
     this.ids = new Int32Array(LANES);
     this.dead = new Uint8Array(LANES);
+    this.finite = many(); // 0, or NaN where a number is not finite
+    this.sharedRate = -Infinity;
     const ring = () => new Float64Array(this.rows * LANES);
     this.positions = each(ring);
     this.pulls = each(ring);
@@ -71,11 +73,12 @@ export class Lanes {
       }
       for (let i = 0; i < model.dimension; i++) this.low[i][lane] = this.high[i][lane] = start[i];
       this.highest[lane] = -Infinity;
-      this.topRate[lane] = 0;
+      this.topRate[lane] = -Infinity;
       this.ids[lane] = lane;
     }
     for (const name in model.numbers) this.scalars[model.numbers[name]] = numbers[name];
     this.dead.fill(0);
+    this.sharedRate = -Infinity;
   }
 
   /**
@@ -102,7 +105,7 @@ export class Lanes {
 
   /** @param {import("./plan.js").Loop[]} loops */
   run(loops) {
-    const { scalars } = this, n = /** @type {number} */ (this.count);
+    const { scalars } = this, n = (/** @type {number} */ (this.count) + 3) & ~3;
     for (const { kernel, o, a, b, c } of loops) kernel(n, o, a.lane ?? scalars[a.register], b.lane ?? scalars[b.register], c.lane ?? scalars[c.register]);
   }
 
@@ -118,22 +121,25 @@ export class Lanes {
 
   /** Hand out the lanes that end here; whether all do. @param {number} t @param {(lane: number, code: number) => void} ended */
   end(t, ended) {
-    const { dead, scalars, slopes, defined, value } = this, n = /** @type {number} */ (this.count);
-    const due = t > 0 && t % /** @type {number} */ (this.every) === 0;
+    const { dead, scalars, slopes, defined, value, finite } = this, n = /** @type {number} */ (this.count);
+    const due = t > 0 && t % /** @type {number} */ (this.every) === 0, over = t === this.steps;
+    finite.fill(0, 0, n);
+    for (const { lane, register } of [value, ...slopes]) {
+      const shared = scalars[register] - scalars[register];
+      if (lane) missing(finite, lane, n);
+      else if (shared !== 0) finite.fill(shared, 0, n);
+    }
+    if (defined) for (let lane = 0; lane < n; lane++) if ((defined.lane ? defined.lane[lane] : scalars[defined.register]) === 0) finite[lane] = NaN;
     for (let lane = 0; lane < n; lane++) {
-      const f = value.lane ? value.lane[lane] : scalars[value.register];
-      let finite = f - f;
-      for (const { lane: numbers, register } of slopes) finite += numbers ? numbers[lane] - numbers[lane] : scalars[register] - scalars[register];
-      const outside = defined !== null && (defined.lane ? defined.lane[lane] : scalars[defined.register]) === 0;
       let code = -1;
-      if (finite !== 0 || outside) code = LOST;
+      if (finite[lane] !== 0) code = LOST;
       else if (due && this.settles(t, lane)) code = SETTLED;
-      else if (t === this.steps) code = SPENT;
+      else if (over) code = SPENT;
       if (code < 0) continue;
       dead[lane] = 1;
       ended(lane, code);
     }
-    return t === this.steps;
+    return over;
   }
 
   /** The stopping test of run.js. @param {number} t @param {number} lane */
@@ -155,20 +161,11 @@ export class Lanes {
 
   /** The box, the largest rate and the largest f before the last row. @param {number} t */
   sum(t) {
-    const { low, high, highest, topRate, rate, value, scalars } = this, n = /** @type {number} */ (this.count), early = t < /** @type {number} */ (this.before);
-    this.model.position.forEach((_, i) => {
-      const x = /** @type {Float64Array} */ (this.carried[i].lane), l = low[i], h = high[i];
-      for (let lane = 0; lane < n; lane++) {
-        if (x[lane] < l[lane]) l[lane] = x[lane];
-        if (x[lane] > h[lane]) h[lane] = x[lane];
-      }
-    });
-    const f = value.lane;
-    for (let lane = 0; lane < n; lane++) {
-      const now = rate.lane ? rate.lane[lane] : scalars[rate.register];
-      topRate[lane] = t === 0 ? now : largest(now, topRate[lane]);
-      if (f && early && f[lane] > highest[lane]) highest[lane] = f[lane];
-    }
+    const { low, high, highest, topRate, rate, value, scalars } = this, n = /** @type {number} */ (this.count);
+    for (let i = 0; i < low.length; i++) widened(low[i], high[i], /** @type {Float64Array} */ (this.carried[i].lane), n);
+    if (rate.lane) raised(topRate, rate.lane, n);
+    else this.sharedRate = t === 0 ? scalars[rate.register] : largest(scalars[rate.register], this.sharedRate);
+    if (value.lane && t < /** @type {number} */ (this.before)) raised(highest, value.lane, n);
   }
 
   /** What is carried becomes what was computed. */
@@ -229,8 +226,34 @@ export class Lanes {
     return {
       code, step: t, steps: /** @type {number} */ (this.steps), dimension: n, positions, rests, slopes, values, rates, estimates, first,
       states: new Float64Array(0), names: [], highest: this.highest[lane], low: this.low.map((side) => side[lane]), high: this.high.map((side) => side[lane]),
-      topRate: largest(r[model.rate], this.topRate[lane]),
+      topRate: t === 0 ? largest(r[model.rate], 0) : largest(r[model.rate], this.rate.lane ? this.topRate[lane] : this.sharedRate),
     };
+  }
+}
+
+/** Boxes that hold the place too. @param {Float64Array} low @param {Float64Array} high @param {Float64Array} x @param {number} n */
+function widened(low, high, x, n) {
+  for (let i = 0; i < n; i += 2) {
+    const a = x[i], b = x[i + 1];
+    if (a < low[i]) low[i] = a;
+    if (a > high[i]) high[i] = a;
+    if (b < low[i + 1]) low[i + 1] = b;
+    if (b > high[i + 1]) high[i + 1] = b;
+  }
+}
+
+/** The larger of both. @param {Float64Array} top @param {Float64Array} x @param {number} n */
+function raised(top, x, n) {
+  for (let i = 0; i < n; i++) top[i] = x[i] > top[i] ? x[i] : top[i];
+}
+
+/** NaN where x is not finite. @param {Float64Array} sum @param {Float64Array} x @param {number} n */
+function missing(sum, x, n) {
+  for (let i = 0; i < n; i += 4) {
+    sum[i] += x[i] - x[i];
+    sum[i + 1] += x[i + 1] - x[i + 1];
+    sum[i + 2] += x[i + 2] - x[i + 2];
+    sum[i + 3] += x[i + 3] - x[i + 3];
   }
 }
 
