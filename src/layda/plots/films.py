@@ -22,6 +22,10 @@ Pixels = NDArray[np.uint8]
 _COMMON = 96
 """How many colours of a palette are taken as they are."""
 
+_CORNER = np.uint8(0xFC)
+"""Pillow looks up one colour for every cube of 4 × 4 × 4, the one that is nearest to its darkest corner. So it is given
+the corners of the palette's colours, and white stays white."""
+
 # Constant quality. Where players look up which colours a video holds, they find what they would take for granted in
 # a large one, so that small ones look no other.
 _ENCODERS = {
@@ -51,10 +55,12 @@ def write_gif(
     """
     from PIL import Image
 
-    palette = _palette(pattern)
+    colours = _palette(pattern)
+    corners = Image.new("P", (1, 1))
+    corners.putpalette((colours & _CORNER).ravel().tolist())
     # GIF counts hundredths of a second: rounding when frames appear, not how long they stay, keeps the whole length.
     marks = np.round(np.array([*times, ends]) * 100.0).astype(int) * 10
-    shown = (_picture(frame).quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames)
+    shown = (_coloured(frame, corners, colours) for frame in frames)
     again: dict[str, Any] = {"loop": 0} if loop else {}
     next(shown).save(
         path,
@@ -74,8 +80,17 @@ def _picture(pixels: Pixels) -> Any:
     return Image.frombytes("RGB", (pixels.shape[1], pixels.shape[0]), pixels.data, "raw", "RGBX")
 
 
-def _palette(pattern: Pixels) -> Any:
-    """At most 256 colours as a picture that holds them.
+def _coloured(frame: Pixels, corners: Any, colours: Pixels) -> Any:
+    """The frame in the colours of the palette."""
+    from PIL import Image
+
+    found = _picture(frame).quantize(palette=corners, dither=Image.Dither.NONE)
+    found.putpalette(colours.tobytes())
+    return found
+
+
+def _palette(pattern: Pixels) -> Pixels:
+    """At most 256 colours, no two in one cube of 4 × 4 × 4, shape (colours, 3).
 
     The commonest as they are, since areas must not change their tint; of the others, which are the blends at the edges
     of lines, those that Pillow finds to stand for all, however few pixels they have: a ball is small.
@@ -83,21 +98,23 @@ def _palette(pattern: Pixels) -> Any:
     from PIL import Image
 
     counted = sorted(_picture(pattern).getcolors(pattern.shape[0] * pattern.shape[1]), reverse=True)
-    kept: dict[tuple[int, ...], tuple[int, ...]] = {}
-    for _, colour in counted:
-        # Pillow looks up one colour for every cube of 4 × 4 × 4: a second one in it would take the place of the first.
-        kept.setdefault(tuple(channel // 4 for channel in colour), colour)
-    colours = list(kept.values())
-    common, others = colours[:_COMMON], colours[_COMMON:]
-    chosen = [channel for colour in common for channel in colour]
+    kept = _apart([colour for _, colour in counted])
+    common, others = kept[:_COMMON], kept[_COMMON:]
     if others:
         blends = Image.new("RGB", (len(others), 1))
         blends.putdata(others)
-        found = blends.quantize(256 - _COMMON, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
-        chosen += found.getpalette() or []
-    palette = Image.new("P", (1, 1))
-    palette.putpalette(chosen[: 3 * 256])
-    return palette
+        found = blends.quantize(256 - len(common), method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+        middles = np.array(found.getpalette()).reshape(-1, 3)[: 256 - len(common)]
+        common = _apart([*common, *map(tuple, middles.tolist())])
+    return np.array(common, np.uint8)
+
+
+def _apart(colours: list[tuple[int, ...]]) -> list[tuple[int, ...]]:
+    """The first colour of every cube of 4 × 4 × 4."""
+    kept: dict[tuple[int, ...], tuple[int, ...]] = {}
+    for colour in colours:
+        kept.setdefault(tuple(channel & int(_CORNER) for channel in colour), colour)
+    return list(kept.values())
 
 
 def find_ffmpeg(purpose: str) -> str:

@@ -176,9 +176,9 @@ class Stage:
         """Title, panel, start and known minima; then the axes get the room that is left."""
         objective = self._runs[0].objective
         notes: list[tuple[dict[str, Any], str]] = []
-        starts = [way.places[0] for way in self._ways if way.first == 0]
+        starts = [way.places[0] for way in self._ways if way.first == 0 and self._in_sight(way.places[0])]
         if starts:
-            self._axes.plot(*np.array(starts).T, linestyle="", zorder=4, **_START)
+            self._axes.plot(*np.array(starts).T, linestyle="", zorder=4, clip_on=False, **_START)
             notes.append((_START, "start"))
         lowest = objective.minima if self._dimension <= 2 else None
         if lowest:
@@ -202,5 +202,5 @@ class Stage:
             lines += self._axes.plot([], [], color=shown.colour, linestyle=shown.dash, linewidth=1.3, alpha=0.85,
                                      zorder=10 + index, **dots)  # fmt: skip
             balls += self._axes.plot([], [], color=shown.colour, linestyle="", marker=shown.marker, markersize=8,
-                                     zorder=10 + len(self._runs) + index)  # fmt: skip
+                                     zorder=10 + len(self._runs) + index, clip_on=False)  # fmt: skip
         return lines, balls
