@@ -29,7 +29,7 @@ RACES: dict[str, tuple[Any, Any]] = {
     "infinite": ("x^4 + y^4", ["gradient-descent:learning_rate=1e300", "adam"]),
     "flat": ("0*x", ["gradient-descent"]),
     "long names": ("x^4 - 3x^2 + x/2" + " + 0*x" * 40, {LONG: "heavy-ball", "b": "adam"}),
-    "thirty runs": ("booth", [f"heavy-ball:learning_rate={0.001 * k}" for k in range(1, 31)]),
+    "twenty runs": ("booth", [f"heavy-ball:learning_rate={0.001 * k}" for k in range(1, 21)]),
 }
 every_race = pytest.mark.parametrize("name", RACES)
 
@@ -58,12 +58,12 @@ def drawn_in_full(stage: Stage) -> Any:
 def test_a_frame_has_the_pixels_of_the_figure_drawn_in_full(name: str) -> None:
     stage = staged(raced(name))
     with mpl.rc_context(RC):
-        for step in (0, 5, 12, 3):
+        for step in (12, 3):
             assert np.array_equal(stage.frame(step), drawn_in_full(stage))
 
 
 @every_race
-@pytest.mark.parametrize("size", [(320, 240), (800, 450), (400, 900)])
+@pytest.mark.parametrize("size", [(320, 240), (800, 450)])
 def test_no_text_is_cut_or_covered(name: str, size: tuple[int, int]) -> None:
     race = raced(name)
     with mpl.rc_context(RC):
@@ -85,7 +85,7 @@ def test_no_text_is_cut_or_covered(name: str, size: tuple[int, int]) -> None:
 
 @every_race
 def test_a_gif_of_everything(name: str, tmp_path: Path) -> None:
-    race = raced(name)
+    race = raced(name, steps=4)
     path = layda.animate(race, tmp_path / "race.gif", size=(320, 240))
     with Image.open(path) as film:
         assert film.size == (320, 240)
@@ -115,13 +115,12 @@ def test_frames_times_and_loop(tmp_path: Path) -> None:
 
 
 def test_one_palette_for_all_frames(tmp_path: Path) -> None:
-    path = layda.animate(raced("plane"), tmp_path / "race.gif", size=(320, 240))
+    path = layda.animate(raced("plane", steps=5), tmp_path / "race.gif", size=(320, 240))
     with Image.open(path) as film:
         palettes = []
         for index in range(film.n_frames):  # type: ignore[attr-defined]
             film.seek(index)
-            whole = np.array(film.convert("RGB"))
-            palettes.append({tuple(colour) for colour in whole.reshape(-1, 3)})
+            palettes.append({colour for _, colour in film.convert("RGB").getcolors()})
     assert len(set.union(*palettes)) <= 256
     assert all((255, 255, 255) in palette for palette in palettes)  # white is no near-white
 

@@ -60,13 +60,15 @@ class Fitting:
                     lines, used = [*lines, ""], 0.0
                 lines[-1] += letter
                 used += step
-        lines = [line.strip() for line in lines]
         if len(lines) > most:
-            last = lines[most - 1]
-            while last and self.width(last + "…", size) > room:
-                last = last[:-1]
-            lines = [*lines[: most - 1], last + "…"]
-        return lines
+            last, used = "", self.width("…", size)
+            for letter in "".join(lines[most - 1 :]):
+                used += self._advance(letter, size)
+                if used > room:
+                    break
+                last += letter
+            lines = [*lines[: most - 1], last.rstrip() + "…"]
+        return [line.strip() for line in lines]
 
     def _advance(self, letter: str, size: float) -> float:
         """What a letter adds to a line: measuring every beginning of every line would take seconds."""
