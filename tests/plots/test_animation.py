@@ -144,6 +144,17 @@ def test_the_ball_is_where_the_run_is(tmp_path: Path) -> None:
         assert np.abs(pixel(np.array(film.convert("RGB")), run.position) - colour).max() <= 8
 
 
+def test_what_a_frame_leaves_out_is_seen_from_the_one_before(tmp_path: Path) -> None:
+    race = raced("plane")
+    stage = staged(race, (320, 240))
+    with Image.open(layda.animate(race, tmp_path / "race.gif", size=(320, 240))) as film, mpl.rc_context(RC):
+        for step in (0, 4, 12):
+            film.seek(step)
+            wrong = np.abs(np.array(film.convert("RGB")).astype(int) - stage.frame(step)[:, :, :3])
+            assert wrong.mean() < 1.5
+            assert np.quantile(wrong, 0.999) <= 16  # 255 colours for some thousand blends
+
+
 def test_all_runs_share_one_clock_that_ends_with_the_last() -> None:
     from layda.plots.animation import _clock
 

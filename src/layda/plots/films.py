@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import repeat
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,9 @@ Pixels = NDArray[np.uint8]
 
 _COMMON = 96
 """How many colours of a palette are taken as they are."""
+
+_CLEAR = 255
+"""The place in the palette that stands for "as before"."""
 
 _CORNER = np.uint8(0xFC)
 """Pillow looks up one colour for every cube of 4 × 4 × 4, the one that is nearest to its darkest corner. So it is given
@@ -43,7 +46,7 @@ _COLOURS = [
 def write_gif(
     path: Path, frames: Iterable[Pixels], pattern: Pixels, times: Sequence[float], ends: float, loop: bool
 ) -> None:
-    """Write frames that share one palette; each but the first holds the rectangle alone that has changed.
+    """Write frames that share one palette; each but the first holds what has changed alone.
 
     Args:
         path: the file.
@@ -53,14 +56,9 @@ def write_gif(
         ends: when the last one has been seen long enough, in seconds.
         loop: whether to begin anew for ever.
     """
-    from PIL import Image
-
-    colours = _palette(pattern)
-    corners = Image.new("P", (1, 1))
-    corners.putpalette((colours & _CORNER).ravel().tolist())
     # GIF counts hundredths of a second: rounding when frames appear, not how long they stay, keeps the whole length.
     marks = np.round(np.array([*times, ends]) * 100.0).astype(int) * 10
-    shown = (_coloured(frame, corners, colours) for frame in frames)
+    shown = _changes(frames, _palette(pattern))
     again: dict[str, Any] = {"loop": 0} if loop else {}
     next(shown).save(
         path,
@@ -68,9 +66,28 @@ def write_gif(
         save_all=True,
         append_images=shown,
         duration=np.diff(marks).tolist(),
+        transparency=_CLEAR,
+        disposal=1,  # what is transparent shows the frame before
         optimize=False,
         **again,
     )
+
+
+def _changes(frames: Iterable[Pixels], colours: Pixels) -> Iterator[Any]:
+    """The frames in the colours of the palette; what is as in the frame before is transparent, which packs well."""
+    from PIL import Image
+
+    corners = Image.new("P", (1, 1))
+    corners.putpalette((colours & _CORNER).ravel().tolist())
+    table = colours.tobytes().ljust(3 * 256, b"\0")
+    before: Pixels | None = None
+    for frame in frames:
+        indices = np.asarray(_picture(frame).quantize(palette=corners, dither=Image.Dither.NONE))
+        changed = indices if before is None else np.where(indices == before, _CLEAR, indices)
+        before = indices
+        picture = Image.frombytes("P", indices.shape[::-1], changed.tobytes())
+        picture.putpalette(table)
+        yield picture
 
 
 def _picture(pixels: Pixels) -> Any:
@@ -80,17 +97,8 @@ def _picture(pixels: Pixels) -> Any:
     return Image.frombytes("RGB", (pixels.shape[1], pixels.shape[0]), pixels.data, "raw", "RGBX")
 
 
-def _coloured(frame: Pixels, corners: Any, colours: Pixels) -> Any:
-    """The frame in the colours of the palette."""
-    from PIL import Image
-
-    found = _picture(frame).quantize(palette=corners, dither=Image.Dither.NONE)
-    found.putpalette(colours.tobytes())
-    return found
-
-
 def _palette(pattern: Pixels) -> Pixels:
-    """At most 256 colours, no two in one cube of 4 × 4 × 4, shape (colours, 3).
+    """At most 255 colours, no two in one cube of 4 × 4 × 4, shape (colours, 3).
 
     The commonest as they are, since areas must not change their tint; of the others, which are the blends at the edges
     of lines, those that Pillow finds to stand for all, however few pixels they have: a ball is small.
@@ -103,8 +111,8 @@ def _palette(pattern: Pixels) -> Pixels:
     if others:
         blends = Image.new("RGB", (len(others), 1))
         blends.putdata(others)
-        found = blends.quantize(256 - len(common), method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
-        middles = np.array(found.getpalette()).reshape(-1, 3)[: 256 - len(common)]
+        found = blends.quantize(_CLEAR - len(common), method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+        middles = np.array(found.getpalette()).reshape(-1, 3)[: _CLEAR - len(common)]
         common = _apart([*common, *map(tuple, middles.tolist())])
     return np.array(common, np.uint8)
 
