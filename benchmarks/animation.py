@@ -43,7 +43,9 @@ def by_matplotlib(race: layda.Race, path: Path) -> None:
     from matplotlib import pyplot as plt
     from matplotlib.animation import FuncAnimation, PillowWriter
 
-    figure, axes = plt.subplots(figsize=(WIDTH / 100, HEIGHT / 100), dpi=100, layout="constrained")
+    # Placed by hand: a layout engine would run for every frame that the writer draws.
+    figure, axes = plt.subplots(figsize=(WIDTH / 100, HEIGHT / 100), dpi=100)
+    figure.subplots_adjust(left=0.06, right=0.78, bottom=0.1, top=0.92)
     x, y = np.meshgrid(np.linspace(-5, 5, 161), np.linspace(-5, 5, 161))
     heights = race.objective.values(np.stack([x.ravel(), y.ravel()], axis=1)).reshape(x.shape)
     levels = np.unique(np.quantile(heights, np.linspace(0.01, 0.97, 14)))
@@ -54,7 +56,7 @@ def by_matplotlib(race: layda.Race, path: Path) -> None:
         shown = look(index)
         lines += axes.plot([], [], color=shown.colour, linestyle=shown.dash, marker=".", markersize=3, label=run.label)
         balls += axes.plot([], [], color=shown.colour, marker=shown.marker, markersize=8)
-    figure.legend(loc="outside right upper")
+    figure.legend(loc="upper right")
     counter = axes.set_title("")
 
     def show(step: int) -> list[Any]:
