@@ -199,6 +199,7 @@ def test_the_same_result_gives_the_same_file(tmp_path: Path) -> None:
         ({"fps": float("nan")}, "fps is nan"),
         ({"frames": 1}, "frames is 1; allowed is a whole number from 2 to 2000"),
         ({"frames": 10.0}, "frames is 10.0; allowed is a whole number"),
+        ({"size": (4096, 4096), "frames": 200}, "would need more than 2 GiB of memory"),
         ({"hold": -1}, "hold is -1; allowed is a number from 0 to 60"),
         ({"hold": True}, "hold is True"),
         ({"loop": 3}, "loop is 3; allowed are True"),

@@ -25,6 +25,7 @@ ANIMATIONS = ("gif", "mp4", "webm")
 
 _SMALLEST, _LARGEST = (320, 240), 4096
 _MOST_FRAMES = 2000
+_MOST_BYTES = 2 * 2**30
 _SECONDS = 4.0
 """How long a run of few steps takes, unless ``fps`` says otherwise."""
 
@@ -65,6 +66,12 @@ class Film:
         _number("frames", self.frames, 2, _MOST_FRAMES, "frames in all", whole=True)
         if not isinstance(self.loop, bool):
             raise SettingError(f"loop is {self.loop!r}; allowed are True (begin anew for ever) and False (run once)")
+        if self.kind == "gif" and self.frames * self.size[0] * self.size[1] > _MOST_BYTES:
+            raise SettingError(
+                f"a gif of {self.frames} frames of {self.size[0]} × {self.size[1]} pixels would need more than "
+                f"{_MOST_BYTES // 2**30} GiB of memory, since Pillow writes it at the end; take fewer or "
+                "smaller ones, or mp4"
+            )
         if self.kind != "gif":
             find_ffmpeg(os.fspath(self.path))
 
@@ -115,7 +122,7 @@ def animate(
         size: width and height in pixels, 320 × 240 at least; even numbers for mp4 and webm. Text grows with them.
         fps: frames per second, 1 to 50 (gif) or 60; by default 25, fewer for runs of few steps, so that they take about
             four seconds.
-        frames: how many at most, 2 to 2000.
+        frames: how many at most, 2 to 2000; a gif of all of them must fit into 2 GiB, one byte for a pixel.
         hold: how many seconds the last frame stays beyond its time, 0 to 60.
         loop: whether a gif begins anew for ever, or is shown once. Of a video the player decides.
 
