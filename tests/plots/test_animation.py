@@ -155,6 +155,17 @@ def test_what_a_frame_leaves_out_is_seen_from_the_one_before(tmp_path: Path) -> 
             assert np.quantile(wrong, 0.999) <= 16  # 255 colours for some thousand blends
 
 
+def test_the_line_of_a_loss_ends_at_its_ball() -> None:
+    """The lowest value of all has no place on a logarithmic scale: the ball lies at the one before."""
+    race = layda.race("rosenbrock:dimension=4", ["heavy-ball:learning_rate=0.0005"], steps=999, tolerance=0)
+    stage = staged(race)
+    stage.frame(999)
+    line, ball = stage.moving[1:3]
+    assert ball.get_visible()
+    seen = line.get_xydata()[np.isfinite(line.get_ydata())]
+    assert np.array_equal(seen[-1], ball.get_xydata()[0])
+
+
 def test_all_runs_share_one_clock_that_ends_with_the_last() -> None:
     from layda.plots.animation import _clock
 

@@ -160,7 +160,9 @@ class Stage:
         for run, (places, end) in zip(runs, pairs, strict=True):
             first = run.steps + 1 - len(places)
             shown = np.clip(clock - first, 0, len(places) - 1)
-            drawn = np.union1d(thinned(len(places), _MOST_POINTS), shown)
+            # The last that can be seen, too: there the ball of a loss lies that ended lower than the scale goes.
+            there = np.flatnonzero(np.isfinite(places).all(axis=1))[-1:]
+            drawn = np.unique(np.concatenate([thinned(len(places), _MOST_POINTS), shown, there]))
             ways.append(_Way(self._near(places), end, drawn, first))
         return ways
 
