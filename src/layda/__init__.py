@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from layda.diagnosis.tune import tune
     from layda.lab.hosts import export
     from layda.objective import Minimum, Objective
-    from layda.plots import plot
+    from layda.plots import animate, plot
     from layda.rule import Rule, Slot
     from layda.run.descend import descend
     from layda.run.ensemble import ensemble
@@ -56,6 +56,7 @@ _HOMES = {
     "Slot": "layda.rule",
     "Trajectory": "layda.run",
     "Verdict": "layda.run",
+    "animate": "layda.plots",
     "descend": "layda.run",
     "describe": "layda.diagnosis",
     "diagnose": "layda.diagnosis",
@@ -82,7 +83,7 @@ _ROOMS = (
 )  # fmt: skip
 
 __all__ = [
-    "Minimum", "Objective", "Race", "Rule", "Slot", "Trajectory", "Verdict", "__version__", "descend", "describe",
+    "Minimum", "Objective", "Race", "Rule", "Slot", "Trajectory", "Verdict", "__version__", "animate", "descend", "describe",
     "diagnose", "energy", "ensemble", "errors", "escape_share", "escape_windows", "export", "follow", "fractions",
     "functions", "lab", "lecture", "load", "measures", "objectives", "open_sweep", "plot", "plots", "program", "race",
     "rules", "save", "schedules", "scipy_method", "specs", "sweep", "theory", "tune", "zoom",

@@ -62,8 +62,17 @@ def race(
     ] = None,
     save: Annotated[
         list[Path] | None,
-        typer.Option(help="Write png, svg, pdf (pictures), csv, nc, json or layda (the whole result); several times."),
+        typer.Option(
+            help="Write png, svg, pdf (pictures), gif, mp4, webm (animations), csv, nc, json or layda (the whole "
+            "result); several times."
+        ),
     ] = None,
+    size: Annotated[str, typer.Option(help="Of animations: width and height in pixels; 800x450 by default.")] = "",
+    fps: Annotated[float | None, typer.Option(help="Of animations: frames per second, 25 at most by default.")] = None,
+    hold: Annotated[
+        float | None, typer.Option(help="Of animations: seconds that the last frame stays; 2 by default.")
+    ] = None,
+    once: Annotated[bool, typer.Option("--once", help="Of a gif: do not begin anew at its end.")] = False,
     diagnose: Annotated[
         bool, typer.Option("--diagnose", help="Say of every run why it ended so, and which settings would help.")
     ] = False,
@@ -72,11 +81,12 @@ def race(
 ) -> None:
     """Let several rules roll down one objective, and say what became of each."""
     from layda.cli.race_setup import Wishes, run_race
-    from layda.cli.save import check_targets, save_all
+    from layda.cli.save import check_targets, film_settings, save_all
     from layda.words import speaker
 
     files = save or []
-    check_targets(files)
+    film = film_settings(size, fps, hold, once)
+    check_targets(files, film)
     speaker(language)
     tables: dict[str, Any] = {"target": target, "model": model, "l2": l2, "batch": batch}
     wishes = Wishes(
@@ -91,7 +101,7 @@ def race(
         run_many(wishes, starts, files, as_json)
         return
     outcome = run_race(wishes)
-    save_all(outcome, files)
+    save_all(outcome, files, film)
     if as_json:
         from layda.cli.console import print_json
         from layda.cli.save import as_data

@@ -7,15 +7,13 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
-import numpy as np
-from numpy.typing import NDArray
-
 from layda.diagnosis import Energy
 from layda.errors import FileError, nearest
 from layda.measures.weights import Weights
 from layda.plots.barrier import draw_barrier
 from layda.plots.energy import draw_energy
 from layda.plots.landscape import draw_line, draw_plane
+from layda.plots.losses import draw_losses
 from layda.plots.maps import draw_map
 from layda.plots.rate_map import draw_rates
 from layda.plots.style import RC, look, verdict_colour
@@ -33,7 +31,6 @@ if TYPE_CHECKING:
 
 __all__ = ["FORMATS", "plot"]
 
-Array = NDArray[np.float64]
 FORMATS = ("png", "svg", "pdf")
 """What a picture can be saved as."""
 
@@ -144,50 +141,8 @@ def _draw(figure: Figure, runs: list[Trajectory]) -> None:
             axes.set_xlabel("")
             axes.tick_params(labelbottom=False)
     losses = figure.add_subplot(grid[rows, :])
-    _losses(losses, runs)
+    draw_losses(losses, runs)
     across = max(1, min(4, round(110 / max(len(run.label) + 12 for run in runs))))
     figure.legend(
         *losses.get_legend_handles_labels(), loc="outside lower left", ncols=across, fontsize=8.5, handlelength=3.5
     )
-
-
-def _losses(axes: Any, runs: list[Trajectory]) -> None:
-    """f above the lowest value known, on a logarithmic scale, over the steps."""
-    floor, words = _lowest(runs)
-    start = max((float(run.values[0]) - floor for run in runs if np.isfinite(run.values[0])), default=1.0)
-    start = start if start > 0.0 else 1.0
-    bottom = start
-    for index, run in enumerate(runs):
-        shown = look(index)
-        first = run.steps + 1 - len(run.values)
-        with np.errstate(all="ignore"):
-            height = np.where(run.values - floor > 0.0, run.values - floor, np.nan)
-        seen = height[np.isfinite(height)]
-        if len(seen):
-            bottom = min(bottom, float(np.min(seen)))
-        steps = np.arange(first, first + len(height))
-        label = f"{run.label}: {run.verdict.kind}"
-        (line,) = axes.plot(steps, height, color=shown.colour, linestyle=shown.dash, linewidth=1.3, label=label)
-        finite = np.flatnonzero(np.isfinite(height))
-        if len(finite):
-            axes.plot(steps[finite[-1]], height[finite[-1]], shown.marker, color=line.get_color(), markersize=5)
-    axes.set_yscale("log")
-    axes.set_ylim(max(bottom, start * 1e-13) / 3, start * 30)
-    longest = max(run.steps for run in runs)
-    settled = [run.steps for run in runs if run.steps < run.budget]
-    # Runs that only crawl on to the budget would squeeze the others into a corner.
-    end = min(longest, round(1.5 * max(settled))) if settled else longest
-    axes.set_xlim(0, max(end, 1))
-    axes.set_xlabel("step" if end == longest else f"step (some runs go on to {longest})")
-    axes.set_ylabel(f"f − {words}")
-    axes.grid(True, which="major", alpha=0.25)
-
-
-def _lowest(runs: list[Trajectory]) -> tuple[float, str]:
-    known = [run.verdict.better.value for run in runs if run.verdict.better is not None]
-    if runs[0].objective.minima:
-        known.append(runs[0].objective.minima[0].value)
-    seen = [run.best_value for run in runs if np.isfinite(run.best_value)]
-    if known and (not seen or min(known) <= min(seen)):
-        return min(known), "the best known minimum"
-    return (min(seen), "the lowest seen") if seen else (0.0, "0")

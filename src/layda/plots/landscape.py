@@ -11,7 +11,7 @@ from layda.objective import Objective, TracedObjective
 from layda.plots.style import Look
 from layda.run import Trajectory
 
-__all__ = ["draw_line", "draw_plane"]
+__all__ = ["draw_contours", "draw_curve", "draw_line", "draw_plane", "thinned"]
 
 Array = NDArray[np.float64]
 _MOST_POINTS = 400
@@ -41,25 +41,39 @@ def _values(objective: Objective, places: Array) -> Array:
     return found
 
 
-def _thinned(rows: Array) -> Array:
-    """At most so many points: the first ones all, then evenly spaced, the end always."""
-    if len(rows) <= _MOST_POINTS:
-        return rows
-    half = _MOST_POINTS // 2
-    rest = np.linspace(half, len(rows) - 1, half).round().astype(int)
-    thinned: Array = rows[np.concatenate([np.arange(half), rest])]
-    return thinned
+def thinned(count: int, most: int = _MOST_POINTS) -> NDArray[np.int64]:
+    """The rows that are drawn of so many: at most ``most``, the first ones all, then evenly spaced, the end always.
+
+    >>> thinned(1000, 6).tolist()
+    [0, 1, 2, 3, 501, 999]
+    """
+    if count <= most:
+        return np.arange(count)
+    half = most // 2
+    rest = np.linspace(half, count - 1, half).round().astype(np.int64)
+    return np.concatenate([np.arange(half), rest])
 
 
-def draw_line(axes: Any, run: Trajectory, shown: Look, runs: list[Trajectory]) -> None:
-    """The curve, the places where gradients were taken joined by the hops, and the last position."""
-    objective = run.objective
+def draw_curve(axes: Any, runs: list[Trajectory]) -> tuple[tuple[float, float], tuple[float, float]]:
+    """The curve alone; returns the ends of x and of f, to which the axes are set."""
+    objective = runs[0].objective
     low, high = _interval(runs, 0)
     grid = np.linspace(low, high, 601)
     curve = _values(objective, grid[:, None])
     axes.plot(grid, curve, color="#9a9a9a", linewidth=1.6, zorder=1)
     bottom, top = _height(curve, runs, objective)
-    places = _thinned(run.positions)
+    axes.set_xlim(low, high)
+    axes.set_ylim(bottom, top)
+    axes.set_xlabel(objective.coordinates[0])
+    axes.set_ylabel("f")
+    return (low, high), (bottom, top)
+
+
+def draw_line(axes: Any, run: Trajectory, shown: Look, runs: list[Trajectory]) -> None:
+    """The curve, the places where gradients were taken joined by the hops, and the last position."""
+    objective = run.objective
+    (low, high), (bottom, top) = draw_curve(axes, runs)
+    places = run.positions[thinned(len(run.positions))]
     heights = objective.values(places)
     with np.errstate(all="ignore"):
         inside = np.isfinite(heights) & (places[:, 0] >= low) & (places[:, 0] <= high) & (heights <= top)
@@ -75,10 +89,6 @@ def draw_line(axes: Any, run: Trajectory, shown: Look, runs: list[Trajectory]) -
     else:
         axes.text(0.5, 0.9, "left the picture", transform=axes.transAxes, ha="center", va="top", fontsize=8,
                   color=shown.colour)  # fmt: skip
-    axes.set_xlim(low, high)
-    axes.set_ylim(bottom, top)
-    axes.set_xlabel(objective.coordinates[0])
-    axes.set_ylabel("f")
 
 
 def _height(curve: Array, runs: list[Trajectory], objective: Objective) -> tuple[float, float]:
@@ -94,9 +104,9 @@ def _height(curve: Array, runs: list[Trajectory], objective: Objective) -> tuple
     return low - 0.08 * span, high + 0.25 * span
 
 
-def draw_plane(axes: Any, run: Trajectory, shown: Look, runs: list[Trajectory]) -> None:
-    """Contours of equal height, closer together in the valleys, with the path and the last position."""
-    objective = run.objective
+def draw_contours(axes: Any, runs: list[Trajectory]) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Contours of equal height, closer together in the valleys; returns the ends of x and of y, likewise set."""
+    objective = runs[0].objective
     (left, right), (low, high) = _interval(runs, 0), _interval(runs, 1)
     x, y = np.meshgrid(np.linspace(left, right, 161), np.linspace(low, high, 161))
     heights = _values(objective, np.stack([x.ravel(), y.ravel()], axis=1)).reshape(x.shape)
@@ -105,7 +115,18 @@ def draw_plane(axes: Any, run: Trajectory, shown: Look, runs: list[Trajectory]) 
         levels = np.unique(np.quantile(finite, np.linspace(0.01, 0.97, _LEVELS)))
         axes.contourf(x, y, heights, levels=levels, cmap="Greys", alpha=0.35, extend="both")
         axes.contour(x, y, heights, levels=levels, colors="#8a8a8a", linewidths=0.5)
-    places = _thinned(run.positions)
+    axes.set_xlim(left, right)
+    axes.set_ylim(low, high)
+    axes.set_xlabel(objective.coordinates[0])
+    axes.set_ylabel(objective.coordinates[1])
+    return (left, right), (low, high)
+
+
+def draw_plane(axes: Any, run: Trajectory, shown: Look, runs: list[Trajectory]) -> None:
+    """The contours, the path over them and the last position."""
+    objective = run.objective
+    (left, right), (low, high) = draw_contours(axes, runs)
+    places = run.positions[thinned(len(run.positions))]
     # matplotlib overflows on coordinates far outside: they are only known to be outside.
     far_x, far_y = 20 * (right - left), 20 * (high - low)
     path = np.stack(
@@ -122,7 +143,3 @@ def draw_plane(axes: Any, run: Trajectory, shown: Look, runs: list[Trajectory]) 
     else:
         axes.text(0.5, 0.95, "left the picture", transform=axes.transAxes, ha="center", va="top", fontsize=8,
                   color=shown.colour, backgroundcolor="white")  # fmt: skip
-    axes.set_xlim(left, right)
-    axes.set_ylim(low, high)
-    axes.set_xlabel(objective.coordinates[0])
-    axes.set_ylabel(objective.coordinates[1])
