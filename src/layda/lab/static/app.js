@@ -1,21 +1,18 @@
 // The page: one state, one frame that shows it, and the panels.
 
-import { badge, balls, ground } from "./controls.js";
-import { h, shown, signed } from "./dom.js";
+import { balls, ground } from "./controls.js";
+import { h } from "./dom.js";
 import { Engine } from "./engine.js";
-import { knob, placed } from "./knob.js";
-import { inksOf, lookOf } from "./looks.js";
+import { knob } from "./knob.js";
 import { MapView } from "./mapview.js";
-import { energiesOf, weightsOf } from "./memory.js";
-import { Picture } from "./picture.js";
+import { header, mapPanel, stripChoice, transport, transportBar } from "./panels.js";
 import { saver } from "./save.js";
-import { decoded, encoded, firstState, STRIPS, suiting } from "./state.js";
-import { drawStrips, stepAt, STRIP_HEIGHT } from "./strips.js";
-import { stepParts, stepTerms } from "./terms.js";
+import { drawPicture, drawStripes } from "./stage.js";
+import { decoded, encoded, firstState, suiting } from "./state.js";
+import { stepAt } from "./strips.js";
 import { tour } from "./tour.js";
 import { sentence, speakerOf } from "./words.js";
 
-const STRIP_NAMES = /** @type {Record<string, string>} */ ({ loss: "loss", energy: "energy", rate: "learning rate", velocity: "velocity", weights: "weights of past gradients" });
 const PANELS = ["picture", "strips", "numbers", "tour", "objective", "balls", "map", "save"];
 
 /**
@@ -44,6 +41,7 @@ export class App {
     this.mistake = /** @type {any} */ (null);
     this.playing = false;
     this.speed = 20;
+    /** @type {any} the bar's parts */ this.bar = {};
     this.clock = /** @type {number | undefined} */ (undefined);
     this.keys = /** @type {string[]} */ ([]);
     this.paths = /** @type {import("./run.js").Path[]} */ ([]);
@@ -289,13 +287,12 @@ export class App {
     if (!this.root.isConnected && !this.root.getRootNode()) return;
     this.roll();
     if (this.playing) this.advance(now);
-    this.drawPicture();
-    this.drawStripes();
+    drawPicture(this);
+    drawStripes(this);
     this.parts?.forEach((part) => part.refresh());
-    this.transport();
+    transport(this);
     if (this.map) {
       this.map.update();
-      this.map.draw();
       this.work();
     }
     if (this.playing) this.ask();
@@ -308,8 +305,8 @@ export class App {
     this.timer = setTimeout(() => {
       this.timer = 0;
       if (!this.map || this.closed) return;
-      const still = performance.now() - (this.touched ?? 0) > 150, more = this.map.slice(still ? 8 : 3);
-      if (!more || performance.now() - (this.drawn ?? 0) > 120) {
+      const still = performance.now() - (this.touched ?? 0) > 150, more = this.map.slice(still ? 8 : 2);
+      if (!more || performance.now() - (this.drawn ?? 0) > (still ? 120 : 200)) {
         this.drawn = performance.now();
         this.map.draw();
       }
@@ -369,13 +366,13 @@ export class App {
     this.root.lang = this.state.language;
     this.root.dataset.theme = this.dark ? "dark" : "light";
     this.roll();
-    this.picture = undefined;
+    this.picture = /** @type {import("./picture.js").Picture | undefined} */ (undefined);
     this.status = h("p", { class: "sr", role: "status" });
     this.canvas = h("canvas", { class: "picture", role: "img", "aria-label": say("The landscape with the paths of the balls") });
     this.over = h("canvas", { class: "over", "aria-hidden": "true" });
     this.handle = knob(this.over, {
       label: say("Start; arrow keys move it"),
-      to: (x, y) => this.picture && this.edit((state) => (state.start = /** @type {Picture} */ (this.picture).place(x, y))),
+      to: (x, y) => this.picture && this.edit((state) => (state.start = /** @type {import("./picture.js").Picture} */ (this.picture).place(x, y))),
       by: (across, up) => this.edit((state) => this.objective.box.forEach((/** @type {number[]} */ side, /** @type {number} */ k) => (state.start[k] += ([across, up][k] * (side[1] - side[0])) / 200))),
     });
     this.stripes = h("canvas", { class: "strips", role: "img", "aria-label": say("Strips: what happened step by step") });
@@ -386,83 +383,20 @@ export class App {
     const parts = [ground(this), balls(this), tour(this), saver(this)], [first, cards, guide, save] = parts.map((part) => part.element);
     this.parts = parts;
     const panels = /** @type {Record<string, any>} */ ({
-      picture: h("section", { class: "panel stage", "data-panel": "picture" }, h("div", { class: "frame" }, this.canvas, this.over, this.handle), this.transportBar()),
-      strips: h("section", { class: "panel", "data-panel": "strips" }, h("h2", null, say("Step by step")), this.stripChoice(), this.stripes),
+      picture: h("section", { class: "panel stage", "data-panel": "picture" }, h("div", { class: "frame" }, this.canvas, this.over, this.handle), transportBar(this)),
+      strips: h("section", { class: "panel", "data-panel": "strips" }, h("h2", null, say("Step by step")), stripChoice(this), this.stripes),
       numbers: h("section", { class: "panel", "data-panel": "numbers" }, h("h2", null, say("One step in numbers")), this.numbers),
-      map: this.mapPanel(), objective: first, balls: cards, tour: guide, save,
+      map: mapPanel(this), objective: first, balls: cards, tour: guide, save,
     });
     const wanted = this.host.show ? this.host.show.split(",") : PANELS;
     const column = (/** @type {string[]} */ names) => names.filter((name) => wanted.includes(name)).map((name) => panels[name]);
     const [wide, side] = [column(["picture", "strips", "numbers", "map"]), column(["tour", "objective", "balls", "save"])];
     if (!wanted.includes("map")) this.map = /** @type {any} */ (null);
     // A page of its own has one main part; in a notebook that is the notebook's.
-    this.root.replaceChildren(this.header(), h(this.linked ? "main" : "div", { class: `columns${wide.length && side.length ? "" : " one"}` },
+    this.root.replaceChildren(header(this), h(this.linked ? "main" : "div", { class: `columns${wide.length && side.length ? "" : " one"}` },
       wide.length ? h("div", { class: "column" }, ...wide) : null, side.length ? h("div", { class: "column side" }, ...side) : null), this.status);
     if (focused) /** @type {HTMLElement | null} */ (this.root.querySelector(`[id="${focused}"]`))?.focus();
     this.ask();
-  }
-
-  header() {
-    const { say, scene, state } = this;
-    const language = h("select", { id: this.id("language"), "aria-label": say("Language"), onchange: () => this.edit((next) => (next.language = language.value)) },
-      ...Object.entries(scene.languages).map(([code, name]) => h("option", { value: code, lang: code }, name)));
-    language.value = state.language;
-    const theme = h("button", { id: this.id("theme"), class: "plain", "aria-label": this.dark ? say("Light colours") : say("Dark colours"), onclick: () => ((this.theme = this.dark ? "light" : "dark"), this.build()) }, this.dark ? "☀" : "☾");
-    return h("header", null, h("h1", null, "layda", h("span", { class: "soft" }, ` ${say("roll the ball yourself")}`)), h("div", { class: "row" }, language, theme));
-  }
-
-  transportBar() {
-    const { say } = this;
-    this.playButton = h("button", { id: this.id("play"), class: "wide", onclick: () => this.play() });
-    this.scrubber = h("input", { type: "range", id: this.id("scrub"), min: 0, step: 1, "aria-label": say("step"), oninput: () => this.goTo(Number(this.scrubber.value)) });
-    this.counter = h("output", { class: "counter" });
-    const speed = h("select", { id: this.id("speed"), "aria-label": say("Speed"), onchange: () => (this.speed = Number(speed.value)) }, ...[2, 5, 20, 60, 200, 1000].map((rate) => h("option", { value: rate }, say("{count} steps/s", { count: rate }))));
-    speed.value = String(this.speed);
-    return h("div", { class: "row transport" }, this.still.matches ? null : this.playButton,
-      h("button", { id: this.id("back"), "aria-label": say("One step back"), onclick: () => this.goTo(this.at - 1) }, "−1"),
-      h("button", { id: this.id("forward"), "aria-label": say("One step forward"), onclick: () => this.goTo(this.state.at < 0 ? 1 : this.at + 1) }, "+1"),
-      this.scrubber, this.counter, this.still.matches ? null : speed);
-  }
-
-  transport() {
-    const { scrubber, counter, playButton, longest, at, say } = this;
-    scrubber.max = String(longest);
-    scrubber.value = String(at);
-    scrubber.setAttribute("aria-valuetext", say("step {step} of {steps}", { step: at, steps: longest }));
-    counter.textContent = `${at} / ${longest}`;
-    const text = this.playing ? say("Pause") : say("Play");
-    if (playButton.textContent !== text) playButton.textContent = text;
-    this.writeNumbers();
-  }
-
-  stripChoice() {
-    return h("div", { class: "row", role: "group", "aria-label": this.say("Strips to show") }, ...STRIPS.map((name) =>
-      h("button", { id: this.id(`strip-${name}`), class: "chip", "aria-pressed": String(this.state.strips.includes(name)), onclick: () => this.edit((state) => {
-        state.strips = STRIPS.filter((one) => (one === name) !== state.strips.includes(one));
-      }) }, this.say(STRIP_NAMES[name]))));
-  }
-
-  mapPanel() {
-    const { say, state } = this, map = /** @type {MapView} */ (this.map), { all, across, up } = map.axes();
-    const choice = (/** @type {string} */ label, /** @type {any} */ now, /** @type {number} */ side) => {
-      const element = h("select", { id: this.id(`axis-${side}`), "aria-label": label, onchange: () => this.edit((next) => {
-        const names = [across.name, up.name], other = names[1 - side];
-        names[side] = element.value;
-        if (other === element.value) names[1 - side] = now.name;
-        [next.axes, next.window] = [names.join(","), null];
-      }) }, ...all.map((axis) => h("option", { value: axis.name }, axis.symbol)));
-      element.value = now.name;
-      return element;
-    };
-    const colour = h("select", { id: this.id("colour"), "aria-label": say("Colours"), onchange: () => this.edit((next) => (next.colour = colour.value)) },
-      h("option", { value: "verdict" }, say("verdict")), h("option", { value: "steps" }, say("steps")));
-    colour.value = state.colour;
-    const zooms = /** @type {[string, string, () => void][]} */ ([["+", "Zoom in", () => map.zoom(0.5)], ["−", "Zoom out", () => map.zoom(2)], ["↺", "The whole map", () => this.edit((next) => (next.window = null))]]);
-    return h("section", { class: "panel", "data-panel": "map" }, h("h2", null, say("Map"), " ", map.progress),
-      h("p", { class: "soft" }, say("Where would this ball end with other settings? Click, or use the arrow keys, to go there.")),
-      h("div", { class: "row" }, state.balls.length > 1 ? badge(this, state.chosen) : null, choice(say("across"), across, 0), h("span", null, "×"), choice(say("up"), up, 1), colour,
-        ...zooms.map(([sign, name, act]) => h("button", { id: this.id(`zoom${sign}`), "aria-label": say(name), title: say(name), onclick: act }, sign))),
-      h("div", { class: "frame" }, map.canvas, map.handle), map.legend);
   }
 
   /** @param {PointerEvent} event */
@@ -470,143 +404,9 @@ export class App {
     this.goTo(stepAt(event.offsetX, this.stripes.clientWidth, this.longest));
   }
 
-  drawPicture() {
-    const { canvas, over, pixels, objective } = this, width = canvas.clientWidth, height = canvas.clientHeight;
-    if (!width || !height) return;
-    if (!this.picture || this.picture.width !== width || this.picture.height !== height || this.picture.objective !== objective) {
-      this.picture = new Picture(objective, width, height, this.dark);
-      for (const one of [canvas, over]) [one.width, one.height] = [Math.round(width * pixels), Math.round(height * pixels)];
-      const pen = canvas.getContext("2d");
-      pen.setTransform(pixels, 0, 0, pixels, 0, 0);
-      this.picture.drawGround(pen);
-    }
-    const pen = over.getContext("2d");
-    pen.setTransform(pixels, 0, 0, pixels, 0, 0);
-    pen.clearRect(0, 0, width, height);
-    this.drawBalls(pen, this.picture);
-    const { start } = this.state, [x, y] = this.picture.at(this.paths[0], 0);
-    placed(this.handle, Math.max(0, Math.min(x, width)), Math.max(0, Math.min(y, height)), start[0],
-      objective.coordinates.map((/** @type {string} */ name, /** @type {number} */ k) => `${name} = ${shown(start[k], 6)}`).join(", "));
-  }
-
-  /** @param {any} pen @param {Picture} picture */
-  drawBalls(pen, picture) {
-    const { state, paths, at } = this, path = paths[state.chosen], k = Math.min(at, path.step);
-    picture.drawPaths(pen, paths, at, state.chosen);
-    if (state.at >= 0 && k < path.step) picture.drawStep(pen, path, k, stepParts(this.model(), this.ball().numbers, path, k));
-  }
-
   /** The chosen ball's rule on this objective. */
   model() {
     const ball = this.ball();
     return this.engine.model(this.objective, this.engine.variant(ball.rule, ball.word));
   }
-
-  drawStripes() {
-    const { stripes, pixels } = this, width = stripes.clientWidth, strips = this.stripData();
-    const height = STRIP_HEIGHT * strips.length + 26;
-    if (!width) return;
-    if (stripes.width !== Math.round(width * pixels) || stripes.height !== Math.round(height * pixels)) {
-      [stripes.width, stripes.height] = [Math.round(width * pixels), Math.round(height * pixels)];
-      stripes.style.height = `${height}px`;
-    }
-    const pen = stripes.getContext("2d");
-    pen.setTransform(pixels, 0, 0, pixels, 0, 0);
-    drawStrips(pen, strips, width, this.longest, this.at, this.dark);
-  }
-
-  /** What the chosen strips show. @returns {import("./strips.js").Strip[]} */
-  stripData() {
-    const { state, paths, say, dark } = this, inks = inksOf(dark);
-    const each = (/** @type {(path: import("./run.js").Path) => (k: number) => number} */ of) =>
-      paths.map((path, index) => ({ value: of(path), rows: path.step + 1, colour: lookOf(index, dark).colour, dash: lookOf(index, dark).dash, kind: lookOf(index, dark).marker }));
-    const path = paths[state.chosen], { numbers } = this.ball(), best = this.objective.minima[0]?.value;
-    let floor = best ?? Infinity;
-    if (best === undefined) for (const one of paths) for (const value of one.values) if (value < floor) floor = value;
-    const make = /** @type {Record<string, () => Omit<import("./strips.js").Strip, "brief">>} */ ({
-      loss: () => ({ title: best === undefined ? say("loss above the lowest seen") : say("loss above the lowest known"), log: true, lines: each((one) => (k) => one.values[k] - floor) }),
-      rate: () => ({ title: say("learning rate α"), log: true, lines: each((one) => (k) => one.rates[k]) }),
-      velocity: () => ({ title: say("velocity: length of the step"), log: true, lines: each((one) => (k) => (k ? lengthOf(one, k) : NaN)) }),
-      energy: () => {
-        const found = energiesOf(this.model(), numbers, path);
-        const line = (/** @type {Float64Array} */ values, /** @type {string} */ name, /** @type {string} */ colour, /** @type {number[]} */ dash) => ({ value: (/** @type {number} */ k) => values[k], rows: values.length, colour, dash, name: say(name) });
-        if (!found) return { title: say("energy"), log: false, lines: [], note: say("stated for the heavy ball and plain descent") };
-        return { title: say("energy"), log: false, lines: [line(found.potential, "potential", inks.soft, [6, 3]), line(found.kinetic, "kinetic", inks.force, [2, 3]), line(found.total, "total", inks.ink, [])] };
-      },
-      weights: () => ({
-        title: say("weights of past gradients in the step just made"), log: false, lines: [], bars: weightsOf(this.model(), numbers, path, Math.min(this.at, path.step), 400),
-      }),
-    });
-    return STRIPS.filter((name) => state.strips.includes(name)).map((name) => ({ ...make[name](), brief: say(STRIP_NAMES[name]) }));
-  }
-
-  writeNumbers() {
-    const { state, say } = this, path = this.paths[state.chosen], rule = this.ruleOf(this.ball());
-    const k = Math.min(state.at < 0 ? path.step : this.at, Math.max(path.step - 1, 0));
-    const key = `${this.keys[state.chosen]}:${k}:${state.language}`;
-    if (this.numbers.dataset.key === key || !this.numbers.isConnected) return;
-    this.numbers.dataset.key = key;
-    if (path.step === 0) return this.numbers.replaceChildren(h("p", null, say("No step was taken.")));
-    const terms = stepTerms(this.model(), rule, this.ball().numbers, path, k), n = path.dimension;
-    const slope = (/** @type {number} */ i) => signed(path.slopes[k * n + i], 5);
-    this.numbers.replaceChildren(
-      h("p", { class: "soft" }, `${rule.name}, `, say("from step {from} to step {to}", { from: k, to: k + 1 }), `: α = ${signed(path.rates[k])}`),
-      ...terms.map((some, i) => h("div", { class: "step" }, h("p", null, `g = ∂f/∂${this.objective.coordinates[i]} = ${slope(i)}`),
-        ...some.map((term) => h("p", null, h("span", null, `${term.symbol} ← ${term.formula}`), h("span", null, ` = ${term.numbers}`), h("b", null, ` = ${term.result}`))))),
-      h("p", { class: "soft arrows" }, h("i", { class: "key memory" }), say("what the past gives"), h("i", { class: "key force" }), say("what the gradient gives"), h("i", { class: "key sum" }), say("their sum")),
-    );
-  }
-
-  wholeSize() {
-    const width = this.canvas.clientWidth || 640, strips = this.state.strips.length;
-    return { width, height: (this.canvas.clientHeight || 420) + 24 * this.state.balls.length + (strips ? STRIP_HEIGHT * strips + 26 : 0) + 12 };
-  }
-
-  /** The picture with its balls' verdicts and strips, for a file. @param {any} pen */
-  drawWhole(pen) {
-    const { width, height } = this.wholeSize(), inks = inksOf(this.dark), tall = this.canvas.clientHeight || 420;
-    pen.fillStyle = inks.paper;
-    pen.fillRect(0, 0, width, height);
-    const picture = new Picture(this.objective, width, tall, this.dark);
-    picture.drawGround(pen);
-    this.drawBalls(pen, picture);
-    pen.font = "12px system-ui, sans-serif";
-    pen.textAlign = "left";
-    pen.textBaseline = "middle";
-    this.state.balls.forEach((ball, k) => {
-      const y = tall + 12 + 24 * k, look = lookOf(k, this.dark);
-      pen.strokeStyle = look.colour;
-      pen.lineWidth = 2;
-      pen.setLineDash(look.dash);
-      pen.beginPath();
-      pen.moveTo(10, y);
-      pen.lineTo(42, y);
-      pen.stroke();
-      pen.setLineDash([]);
-      pen.fillStyle = inks.ink;
-      pen.fillText(`${ball.rule}: ${this.sentenceOf(k)}`, 50, y);
-    });
-    if (!this.state.strips.length) return;
-    const shift = tall + 24 * this.state.balls.length + 6;
-    drawStrips(moved(pen, shift), this.stripData(), width, this.longest, this.at, this.dark);
-  }
-}
-
-/** @param {import("./run.js").Path} path @param {number} k */
-function lengthOf(path, k) {
-  const n = path.dimension, at = k * n, { positions } = path;
-  return n === 1 ? Math.abs(positions[at] - positions[at - 1]) : Math.hypot(positions[at] - positions[at - 2], positions[at + 1] - positions[at - 1]);
-}
-
-/** A pen that draws everything lower down. @param {any} pen @param {number} down */
-function moved(pen, down) {
-  const shifted = /** @type {Record<string, number>} */ ({ moveTo: 1, lineTo: 1, rect: 1, arc: 1, fillRect: 1, fillText: 2 });
-  return new Proxy(pen, {
-    get(target, name) {
-      const value = target[name], at = shifted[String(name)];
-      if (typeof value !== "function") return value;
-      return at === undefined ? value.bind(target) : (/** @type {any[]} */ ...given) => ((given[at] += down), value.apply(target, given));
-    },
-    set: (target, name, value) => ((target[name] = value), true),
-  });
 }

@@ -21,13 +21,15 @@ export function slider({ label, symbol, low, high, log = false, step, get, set, 
     type: "number", step: "any", "aria-label": label,
     onchange: () => (field.value !== "" && Number.isFinite(field.valueAsNumber) ? set(field.valueAsNumber) : refresh()),
   });
-  let last = NaN;
+  let last = NaN, written = ""; // what is shown; what is being typed is left alone
   const name = h("label", { for: id, title: label }, h("span", { class: "symbol" }, symbol ?? label), symbol ? h("span", { class: "sr" }, ` ${label}`) : null);
   const refresh = () => {
     const value = get();
+    if (value === last && field.matches(":focus")) return;
+    if (value === last && field.value === written) return; // nothing for the browser to lay out again
     range.value = String(into(value));
     range.setAttribute("aria-valuetext", `${symbol ?? label} = ${shown(value, 6)}`);
-    if (value !== last || !field.matches(":focus")) field.value = shown(value, 8); // not over what is being typed
+    field.value = written = shown(value, 8);
     last = value;
   };
   return { element: h("div", { class: "slider" }, name, range, field), refresh };
@@ -52,8 +54,11 @@ export function ground(app) {
   const element = h("section", { class: "panel", "data-panel": "objective" },
     h("h2", null, say("Objective")), h("div", { class: "pick" }, h("label", { for: app.id("objective") }, say("a classic")), choice), form, mistake, equation, about,
     ...starts.map((part) => part.element), steps.element);
+  /** @type {any} */ let told, /** @type {any} */ mistaken;
   const refresh = () => {
     const { objective } = app;
+    if (told === objective && mistaken === app.mistake) return [...starts.slice(0, objective.coordinates.length), steps].forEach((part) => part.refresh());
+    [told, mistaken] = [objective, app.mistake];
     choice.value = known.includes(objective.name) ? objective.name : "";
     if (!typed.matches(":focus") && !known.includes(objective.name)) typed.value = objective.name;
     equation.textContent = `f = ${objective.equation}`;
@@ -123,8 +128,9 @@ function card(app, index) {
   const refresh = () => {
     sliders.forEach((/** @type {Part} */ one) => one.refresh());
     const found = app.verdicts[index];
-    verdict.textContent = `${say(found.kind)}: ${app.sentenceOf(index)}`;
-    verdict.dataset.kind = found.kind;
+    const text = `${say(found.kind)}: ${app.sentenceOf(index)}`;
+    if (verdict.textContent !== text) verdict.textContent = text;
+    if (verdict.dataset.kind !== found.kind) verdict.dataset.kind = found.kind;
     if (app.advice[index] !== advice.shown) {
       advice.shown = app.advice[index];
       advice.replaceChildren(...(app.advice[index] ? told(app, index, app.advice[index]) : []));

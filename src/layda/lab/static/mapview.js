@@ -151,8 +151,20 @@ export class MapView {
         x: side(across, left, right), y: side(up, bottom, top), columns: COLUMNS, rows: ROWS, start: state.start, steps: Math.min(state.steps, 1000), tolerance: app.engine.tolerance,
       });
       this.done = false;
+      this.fresh = true;
     }
-    this.fresh = true;
+    if (this.canvas.clientWidth !== this.shownWidth) this.fresh = true;
+    this.place();
+  }
+
+  /** The handle where the ball is. */
+  place() {
+    if (!this.canvas.clientWidth) return;
+    const { app } = this, { across, up } = this.axes(), [left, right, bottom, top] = this.window(), [a, b] = [this.here(across), this.here(up)];
+    const inside = a >= left && a <= right && b >= bottom && b <= top;
+    this.handle.classList.toggle("away", !inside);
+    placed(this.handle, M.left + ((clamp(a, left, right) - left) / (right - left)) * this.wide(), M.top + (1 - (clamp(b, bottom, top) - bottom) / (top - bottom)) * this.tall(), a,
+      `${across.symbol} = ${plain(a, across)}, ${up.symbol} = ${plain(b, up)}${inside ? "" : `, ${app.say("outside this part of the map")}`}`);
   }
 
   /** Work for so many milliseconds; whether there is more to do. @param {number} milliseconds */
@@ -175,6 +187,7 @@ export class MapView {
   draw() {
     if (!this.fresh || !this.job || !this.canvas.clientWidth) return;
     this.fresh = false;
+    this.shownWidth = this.canvas.clientWidth;
     const { app, canvas } = this, scale = app.pixels, inks = inksOf(app.dark), { across, up } = this.axes();
     const width = canvas.clientWidth, height = canvas.clientHeight;
     if (canvas.width !== Math.round(width * scale)) canvas.width = Math.round(width * scale);
@@ -204,10 +217,6 @@ export class MapView {
     pen.textAlign = "left";
     pen.textBaseline = "top";
     pen.fillText(up.symbol, 2, M.top);
-    const [a, b] = [this.here(across), this.here(up)], inside = a >= left && a <= right && b >= bottom && b <= top;
-    this.handle.classList.toggle("away", !inside);
-    placed(this.handle, x(clamp(a, left, right)), y(clamp(b, bottom, top)), a,
-      `${across.symbol} = ${plain(a, across)}, ${up.symbol} = ${plain(b, up)}${inside ? "" : `, ${app.say("outside this part of the map")}`}`);
   }
 
   /** The cells as pixels, and the legend. */

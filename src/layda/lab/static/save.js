@@ -2,6 +2,7 @@
 
 import { h } from "./dom.js";
 import { SvgPen } from "./pen.js";
+import { drawWhole, wholeSize } from "./stage.js";
 
 /** @param {any} app @returns {import("./controls.js").Part} */
 export function saver(app) {
@@ -48,15 +49,15 @@ function handed(file, type, content) {
 
 /** The picture and its strips. @param {any} app @param {string} kind */
 function picture(app, kind) {
-  const { width, height } = app.wholeSize();
+  const { width, height } = wholeSize(app);
   if (kind === "svg") {
     const pen = new SvgPen(width, height);
-    app.drawWhole(pen);
+    drawWhole(app, pen);
     return handed(`${name(app)}.svg`, "image/svg+xml", pen.text());
   }
   const canvas = h("canvas", { width: 2 * width, height: 2 * height }), pen = canvas.getContext("2d");
   pen.scale(2, 2);
-  app.drawWhole(pen);
+  drawWhole(app, pen);
   return canvas.toBlob((/** @type {Blob} */ blob) => handed(`${name(app)}.png`, "image/png", blob));
 }
 

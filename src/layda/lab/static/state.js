@@ -21,6 +21,8 @@ import { clamp } from "./dom.js";
  */
 
 export const STRIPS = ["loss", "energy", "rate", "velocity", "weights"];
+/** A strip -> what it is called. */
+export const STRIP_NAMES = /** @type {Record<string, string>} */ ({ loss: "loss", energy: "energy", rate: "learning rate", velocity: "velocity", weights: "weights of past gradients" });
 export const MOST_STEPS = 20000, MOST_BALLS = 8;
 
 /**
