@@ -164,3 +164,58 @@ def test_the_printed_functions_are_up_to_date() -> None:
     from tools.page_functions import TARGET, text
 
     assert TARGET.read_text(encoding="utf-8") == text()
+
+
+_HOST = """
+import lab from "/lab.js";
+
+const heard = {}, sent = [], values = JSON.parse(document.getElementById("values").textContent);
+window.model = {
+  get: (name) => values[name],
+  set: (name, value) => { values[name] = value; heard[`change:${name}`]?.(); },
+  save_changes: () => sent.push(JSON.parse(JSON.stringify({ state: values.state, result: values.result }))),
+  on: (name, act) => { heard[name] = act; },
+  off: (name) => { delete heard[name]; },
+  send: ({ id }) => setTimeout(() => heard["msg:custom"]({ id, error: { message: "no", position: -1, length: 0 } })),
+};
+window.sent = sent;
+window.heard = heard;
+window.end = lab.render({ model: window.model, el: document.getElementById("lab") });
+"""
+
+
+@needs_chromium
+def test_a_notebooks_model_is_told_and_listened_to() -> None:
+    routes = {f"http://lab.test/{path.name}": path.read_text(encoding="utf-8") for path in STATIC.glob("*.js")}
+    routes["http://lab.test/host.js"] = _HOST
+    values = dumps(
+        {"scene": scene([layda.objectives.get("lecture"), layda.objectives.get("booth")]), "state": {"start": [1.5]}}
+    )
+    routes["http://lab.test/"] = (
+        '<!doctype html><div id="lab" style="width: 900px"></div><script type="application/json" id="values">'
+        f'{values.replace("<", chr(92) + "u003c")}</script><script type="module" src="/host.js"></script>'
+    )
+    with browsed("http://lab.test/", routes) as seen:
+        page = seen.page
+        page.wait_for_function("() => window.sent?.length > 0")
+        first = page.evaluate("() => window.sent.at(-1)")
+        assert first["state"]["start"] == [1.5]
+        assert first["result"]["objective"] == "lecture"
+        assert {"rule", "verdict", "sentence", "steps", "position", "value"} == set(first["result"]["balls"][0])
+        page.evaluate(
+            '() => window.model.set("state", { ...window.model.get("state"), objective: "booth", start: [1, 3] })'
+        )
+        page.wait_for_function('() => window.sent.at(-1).result.objective === "booth"')
+        assert page.evaluate("() => window.sent.at(-1).result.balls[0].verdict") == "converged"
+        page.fill(".typed input", "x^^2")
+        page.keyboard.press("Enter")
+        page.wait_for_function('() => document.querySelector(".mistake").textContent === "no"')
+        # Keys that the page understands do not reach the notebook around it.
+        page.evaluate("() => addEventListener('keydown', () => { window.reached = true; })")
+        page.focus(".ball input[type=range]")
+        page.keyboard.press("ArrowRight")
+        assert page.evaluate("() => window.reached === undefined")
+        page.evaluate("() => window.end()")
+        assert page.evaluate("() => Object.keys(window.heard).length") == 0
+        assert page.evaluate("() => location.hash") == ""
+        assert not seen.said

@@ -221,7 +221,7 @@ export class App {
     this.ask();
     const reply = await /** @type {any} */ (this.host.ask)({
       ask: "advice", objective: this.objective.name, rule: ball.rule, word: ball.word, numbers: ball.numbers, start: state.start,
-      steps: state.steps, tolerance: this.engine.tolerance, language: state.language,
+      steps: state.steps, tolerance: state.tolerance, language: state.language,
     });
     if (this.closed) return;
     this.advice[index] = reply.error ? { error: reply.error.message } : reply.advice;
@@ -272,12 +272,12 @@ export class App {
     const { state, objective } = this;
     this.paths.length = this.verdicts.length = this.keys.length = Math.min(this.paths.length, state.balls.length);
     state.balls.forEach((ball, index) => {
-      const key = JSON.stringify([ball, state.start, state.steps, objective.name]);
+      const key = JSON.stringify([ball, state.start, state.steps, state.tolerance, objective.name]);
       if (key === this.keys[index]) return;
       this.keys[index] = key;
       if (this.advice[index] && !this.advice[index].waiting) this.advice[index] = undefined;
-      this.paths[index] = this.engine.path(objective, ball, state.start, state.steps);
-      this.verdicts[index] = this.engine.verdict(objective, ball, this.paths[index]);
+      this.paths[index] = this.engine.path(objective, ball, state.start, state.steps, state.tolerance);
+      this.verdicts[index] = this.engine.verdict(objective, ball, this.paths[index], state.tolerance);
       this.changed = true;
     });
   }
@@ -353,10 +353,11 @@ export class App {
 
   /** What became of every ball, as data. */
   result() {
-    return this.paths.map((path, k) => ({
+    const balls = this.paths.map((path, k) => ({
       rule: this.state.balls[k].rule, verdict: this.verdicts[k].kind, sentence: this.sentenceOf(k), steps: path.step,
       position: [...path.positions.slice(-path.dimension)].map(String), value: String(path.values[path.step]),
     }));
+    return { objective: this.objective.name, balls };
   }
 
   /** Make the panels anew. */

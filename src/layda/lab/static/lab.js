@@ -79,7 +79,7 @@ function modelOf(values, send) {
     save_changes: () => undefined,
     send,
     on: (/** @type {string} */ name, /** @type {any} */ act) => void (name === "msg:custom" && listeners.push(act)),
-    off: (/** @type {string} */ name, /** @type {any} */ act) => void (listeners = listeners.filter((one) => one !== act)),
+    off: (/** @type {string} */ _, /** @type {any} */ act) => void (listeners = listeners.filter((one) => one !== act)),
     hear: (/** @type {any} */ reply) => listeners.forEach((act) => act(reply)),
   };
 }

@@ -142,13 +142,13 @@ export class MapView {
       if (axis.kind === "start") start[axis.index] = 0;
       else delete fixed[axis.path];
     }
-    const key = JSON.stringify([app.objective.name, ball.rule, ball.word, fixed, start, state.steps, across.name, up.name, left, right, bottom, top]);
+    const key = JSON.stringify([app.objective.name, ball.rule, ball.word, fixed, start, state.steps, state.tolerance, across.name, up.name, left, right, bottom, top]);
     if (key !== this.key) {
       this.key = key;
       const side = (/** @type {Axis} */ axis, /** @type {number} */ low, /** @type {number} */ high) =>
         ({ kind: axis.kind, path: axis.path, index: axis.index, log: axis.log, low: axis.log ? 10 ** low : low, high: axis.log ? 10 ** high : high });
       this.job = new MapJob(app.engine, app.objective, ball, {
-        x: side(across, left, right), y: side(up, bottom, top), columns: COLUMNS, rows: ROWS, start: state.start, steps: Math.min(state.steps, 1000), tolerance: app.engine.tolerance,
+        x: side(across, left, right), y: side(up, bottom, top), columns: COLUMNS, rows: ROWS, start: state.start, steps: Math.min(state.steps, 1000), tolerance: state.tolerance,
       });
       this.done = false;
       this.fresh = true;

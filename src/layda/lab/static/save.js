@@ -88,6 +88,9 @@ function ruleText(app, ball) {
   return { rule, parts };
 }
 
+/** The tolerance, where it is not the usual one. @param {any} app @param {string} name */
+const ofTolerance = (app, name) => (app.state.tolerance === app.scene.constants.tolerance ? "" : `${name}${app.state.tolerance}`);
+
 /** @param {any} app */
 export function pythonOf(app) {
   const { state, objective } = app, made = state.balls.map((/** @type {any} */ ball) => ({ ...ruleText(app, ball), ball }));
@@ -96,7 +99,7 @@ export function pythonOf(app) {
   const start = `(${state.start.map(python).join(", ")},)`, decays = made.some((/** @type {any} */ one) => one.parts[0].includes("Decay"));
   return [
     "import layda", `from layda.rules import ${names.join(", ")}`, ...(decays ? ["from layda.schedules import ExponentialDecay"] : []), "",
-    `race = layda.race(${JSON.stringify(objective.name)}, [`, ...lines, `], start=${start}, steps=${state.steps})`, 'layda.plot(race, "race.png")',
+    `race = layda.race(${JSON.stringify(objective.name)}, [`, ...lines, `], start=${start}, steps=${state.steps}${ofTolerance(app, ", tolerance=")})`, 'layda.plot(race, "race.png")',
   ].join("\n");
 }
 
@@ -107,5 +110,5 @@ export function commandOf(app) {
     const { rule, parts } = ruleText(app, ball);
     return `--rule ${quoted(`${rule.python}(${[...parts, ...(rule.choice ? [`${rule.choice}=${ball.word}`] : [])].join(", ")})`)}`;
   });
-  return [`layda race ${quoted(objective.name)}`, `--start=${state.start.map(String).join(",")}`, `--steps ${state.steps}`, ...rules].join(" \\\n  ");
+  return [`layda race ${quoted(objective.name)}`, `--start=${state.start.map(String).join(",")}`, `--steps ${state.steps}${ofTolerance(app, " --tolerance ")}`, ...rules].join(" \\\n  ");
 }

@@ -8,6 +8,7 @@ import { clamp } from "./dom.js";
  * @property {string} objective a name of the scene, or a typed formula
  * @property {number[]} start
  * @property {number} steps the budget of every ball
+ * @property {number} tolerance of the stopping test; 0: never stop early
  * @property {Ball[]} balls
  * @property {number} chosen the ball whose energies, weights, step and map are shown
  * @property {boolean} linked whether settings of one name move together
@@ -44,7 +45,7 @@ export function firstState(scene, language) {
   const objective = scene.objectives[0];
   /** @type {State} */
   const state = {
-    objective: objective.name, start: [...objective.start], steps: 200, balls: [ballOf(scene, objective, "heavy-ball")], chosen: 0,
+    objective: objective.name, start: [...objective.start], steps: 200, tolerance: scene.constants.tolerance, balls: [ballOf(scene, objective, "heavy-ball")], chosen: 0,
     linked: false, at: -1, strips: ["loss", "energy", "velocity"], axes: "learning_rate.initial,momentum",
     colour: "verdict", window: null, chapter: 0, language,
   };
@@ -67,6 +68,7 @@ export function encoded(scene, state) {
     for (const name in usual) if (name === "learning_rate.initial" || ball.numbers[name] !== usual[name]) words.push(`${name}=${ball.numbers[name]}`);
     parts.push(`b=${words.map(encodeURIComponent).join("~")}`);
   }
+  if (state.tolerance !== scene.constants.tolerance) parts.push(`q=${state.tolerance}`);
   if (state.chosen) parts.push(`c=${state.chosen}`);
   if (state.linked) parts.push("link=1");
   if (state.at >= 0) parts.push(`k=${state.at}`);
@@ -92,6 +94,7 @@ export function decoded(scene, text, usual) {
     if (key === "o" && value.trim() && value.length <= 1000) state.objective = value;
     if (key === "x") state.start = numbersOf(value) ?? state.start;
     if (key === "n") state.steps = whole(value, 1, MOST_STEPS) ?? state.steps;
+    if (key === "q" && isNumber(value)) state.tolerance = clamp(Number(value), 0, 0.5);
     if (key === "c") state.chosen = whole(value, 0, MOST_BALLS - 1) ?? state.chosen;
     if (key === "k") state.at = whole(value, -1, MOST_STEPS) ?? state.at;
     if (key === "t") state.chapter = whole(value, 0, scene.tour.en.length) ?? state.chapter;

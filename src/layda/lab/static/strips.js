@@ -34,7 +34,7 @@ export function drawStrips(pen, strips, width, steps, at, dark) {
   pen.textBaseline = "top";
   pen.fillStyle = inks.soft;
   pen.font = "12px system-ui, sans-serif";
-  for (const value of ticks(0, steps, wide / 90)) if (Number.isInteger(value)) pen.fillText(shown(value, 6), across(value), bottom + 2);
+  for (const value of ticks(0, steps, wide / 90)) if (Number.isInteger(value)) pen.fillText(shown(value, 6), Math.min(across(value), width - 4 * String(value).length), bottom + 2);
   pen.strokeStyle = inks.ink;
   pen.setLineDash([3, 3]);
   pen.beginPath();
