@@ -1,26 +1,109 @@
-// STUB until lanes arrive
+// The map's numbers: one ball for each cell, the coarse cells first, blocks of lanes at a time. Every cell has the kind,
+// the steps and the last value of Engine.path and Engine.verdict on `cell(column, row)`.
+
+import { LANES, Lanes } from "./lanes.js";
+
+/** @typedef {{kind: "setting" | "start", path: string, index: number, log: boolean, low: number, high: number}} Side */
+
+/** The work of one map, a slice at a time. */
 export class MapJob {
-  constructor(engine, objective, way, options) {
-    Object.assign(this, { engine, objective, way, ...options });
-    const count = this.columns * this.rows;
-    this.kinds = new Uint8Array(count).fill(255); this.steps_ = 0; this.values = new Float64Array(count);
-    this.budget = options.steps; this.steps = new Uint32Array(count); this.k = 0;
-    this.order = [];
-    for (const [s, p] of [[8, 0], [4, 8], [2, 4], [1, 2]]) for (let r = 0; r < this.rows; r += s) for (let c = 0; c < this.columns; c += s) if (!p || r % p || c % p) this.order.push(r * this.columns + c);
-    this.code = Object.fromEntries(engine.scene.verdicts.map((v, i) => [v, i]));
+  /**
+   * @param {import("./engine.js").Engine} engine
+   * @param {any} objective
+   * @param {{rule: string, word?: string, numbers?: Record<string, number>}} way
+   * @param {{x: Side, y: Side, columns: number, rows: number, start: number[], steps: number, tolerance?: number}} options
+   */
+  constructor(engine, objective, way, { x, y, columns, rows, start, steps, tolerance = engine.tolerance }) {
+    this.engine = engine;
+    this.objective = objective;
+    this.way = way;
+    this.sides = [x, y];
+    this.columns = columns;
+    this.rows = rows;
+    this.start = start;
+    this.tolerance = tolerance;
+    const count = columns * rows, { scene } = engine;
+    /** A verdict's place in the scene's list; 255: not yet. */
+    this.kinds = new Uint8Array(count).fill(255);
+    this.steps = new Uint32Array(count);
+    /** f at the end. */
+    this.values = new Float64Array(count);
+    this.code = Object.fromEntries(scene.verdicts.map((/** @type {string} */ kind, /** @type {number} */ place) => [kind, place]));
+
+    const variant = engine.variant(way.rule, way.word ?? "");
+    this.numbers = { ...variant.defaults, ...way.numbers };
+    const settings = this.sides.filter((side) => side.kind === "setting").map((side) => side.path);
+    const starts = this.sides.filter((side) => side.kind === "start").map((side) => side.index);
+    this.lanes = new Lanes(engine.model(objective, variant), settings, starts, { steps, tolerance, every: engine.every, window: scene.constants.window });
+    /** Cells by passes; a block never holds cells of two. @type {number[][]} */
+    this.blocks = [];
+    for (const stride of [8, 4, 2, 1]) {
+      const cells = [];
+      for (let row = 0; row < rows; row += stride)
+        for (let column = 0; column < columns; column += stride)
+          if (stride === 8 || row % (2 * stride) || column % (2 * stride)) cells.push(row * columns + column);
+      for (let at = 0; at < cells.length; at += LANES) this.blocks.push(cells.slice(at, at + LANES));
+    }
+    /** @type {number[]} */ this.block = [];
+    this.next = this.judged = this.known = 0;
   }
-  axis(a, u) { return a.log ? Math.exp(Math.log(a.low) + u * (Math.log(a.high) - Math.log(a.low))) : a.low + u * (a.high - a.low); }
+
+  /** A cell's settings and start, at its centre. @param {number} column @param {number} row */
+  cell(column, row) {
+    const numbers = { ...this.numbers }, start = [...this.start];
+    [(column + 0.5) / this.columns, (row + 0.5) / this.rows].forEach((share, k) => {
+      const { kind, path, index, log, low, high } = this.sides[k];
+      const value = log ? Math.exp(Math.log(low) + share * (Math.log(high) - Math.log(low))) : low + share * (high - low);
+      if (kind === "start") start[index] = value;
+      else numbers[path] = value;
+    });
+    return { numbers, start };
+  }
+
+  /** Work for about so many milliseconds; whether all is done. @param {number} ms */
   work(ms) {
     const end = performance.now() + ms;
-    while (this.k < this.order.length && performance.now() < end) {
-      const at = this.order[this.k++], c = at % this.columns, r = Math.floor(at / this.columns);
-      const start = [...this.start], numbers = { ...this.way.numbers };
-      for (const [a, u] of [[this.x, (c + 0.5) / this.columns], [this.y, (r + 0.5) / this.rows]]) { const v = this.axis(a, u); if (a.kind === "start") start[a.index] = v; else numbers[a.path] = v; }
-      const w = { ...this.way, numbers }, p = this.engine.path(this.objective, w, start, this.budget), v = this.engine.verdict(this.objective, w, p);
-      this.kinds[at] = this.code[v.kind]; this.steps[at] = p.step;
+    while (this.known < this.kinds.length) {
+      this.unit();
+      if (performance.now() >= end) break;
     }
-    return this.k >= this.order.length;
+    return this.known === this.kinds.length;
   }
-  share() { return this.k / this.order.length; }
-  shown(c, r) { for (const s of [1, 2, 4, 8]) { const at = (r - (r % s)) * this.columns + (c - (c % s)); if (this.kinds[at] !== 255) return at; } return -1; }
+
+  /** One verdict, one step of a block, or its beginning. */
+  unit() {
+    const { lanes } = this;
+    if (this.judged < lanes.ended.length) this.judge(lanes.ended[this.judged++]);
+    else if (lanes.count) {
+      this.judged = 0;
+      lanes.advance();
+    } else {
+      this.block = this.blocks[this.next++];
+      this.judged = 0;
+      lanes.begin(this.block.map((at) => this.cell(at % this.columns, Math.floor(at / this.columns))));
+    }
+  }
+
+  /** @param {number} lane that ends */
+  judge(lane) {
+    const path = this.lanes.view(lane), at = this.block[this.lanes.ball[lane]];
+    this.kinds[at] = this.code[this.engine.verdict(this.objective, this.way, path, this.tolerance).kind];
+    this.steps[at] = path.step;
+    this.values[at] = path.values[path.step - path.offset];
+    this.known++;
+  }
+
+  /** How much is known, from 0 to 1. */
+  share() {
+    return this.known / this.kinds.length;
+  }
+
+  /** The nearest coarser cell that is known, or −1. @param {number} column @param {number} row */
+  shown(column, row) {
+    for (const stride of [1, 2, 4, 8]) {
+      const at = (row - (row % stride)) * this.columns + column - (column % stride);
+      if (this.kinds[at] !== 255) return at;
+    }
+    return -1;
+  }
 }
