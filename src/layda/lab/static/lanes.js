@@ -9,11 +9,12 @@ import { windowLength } from "./verdict.js";
 
 /** The most lanes of a block. */
 export const LANES = 512;
-const ALIVE = 255;
+/** From one column of the record to the next: no power of two, which a processor's caches would fold together. */
+const STRIDE = LANES + 8, ALIVE = 255;
 const IN_PLACE = Int16Array.from({ length: LANES }, (_, lane) => lane);
 
 /** @typedef {{name: string, target: number, args: number[], kernel: Function}} Line */
-/** @typedef {{x: Float64Array[], rest: Float64Array[], value: Float64Array, places: Int16Array}} Row what is kept of one step; `places` says where a ball was then */
+/** @typedef {{value: Float64Array, x: Float64Array[], rest: Float64Array[]}} Row what is kept of one step */
 
 const lane = () => new Float64Array(LANES);
 
@@ -40,7 +41,12 @@ export class Lanes {
     this.every = every > 0 && tolerance > 0 ? every : 0;
     /** The first step of the last window; before it, three rows take turns. */
     this.first = steps - windowLength(steps, window);
+    /** Lanes wide: f, the position and what rests, row by row. */
+    this.columns = 2 * n + 1;
+    this.record = new Float64Array((steps - this.first + 4) * this.columns * STRIDE);
     /** @type {Row[]} */ this.rows = [];
+    /** Row -> where a ball's lane was then. @type {Int16Array[]} */ this.places = [];
+    this.now = IN_PLACE;
     this.r = program.registers.slice();
     this.count = 0;
     this.t = 0;
@@ -62,7 +68,7 @@ export class Lanes {
     this.peak = lane();
     this.tops = lane();
     /** A ball's last rows as the stopping test reads them. @type {any} */
-    this.last = { dimension: n, positions: new Float64Array(3 * n), rests: new Float64Array(3 * n), low: Array(n), high: Array(n) };
+    this.last = { dimension: n, positions: new Float64Array(3 * n), rests: new Float64Array(3 * n), low: Array(n), high: Array(n), values: new Float64Array(3) };
     this.compile();
   }
 
@@ -143,10 +149,21 @@ export class Lanes {
     });
   }
 
-  /** What is kept of step t. @param {number} t */
+  /** The row of step t. @param {number} t */
+  place(t) {
+    return t < this.first ? t % 3 : 3 + t - this.first;
+  }
+
+  /** What is kept of step t, as arrays of lanes. @param {number} t */
   row(t) {
-    const k = t < this.first ? t % 3 : 3 + t - this.first, { position, rests } = this.model;
-    return (this.rows[k] ??= { x: position.map(lane), rest: rests.map(lane), value: lane(), places: IN_PLACE });
+    const place = this.place(t), n = this.model.dimension;
+    const column = (/** @type {number} */ k) => {
+      const from = (place * this.columns + k) * STRIDE;
+      return this.record.subarray(from, from + LANES);
+    };
+    return (this.rows[place] ??= {
+      value: column(0), x: this.model.position.map((_, i) => column(1 + i)), rest: this.model.rests.map((_, i) => column(1 + n + i)),
+    });
   }
 
   /** Begin a block. @param {{numbers: Record<string, number>, start: number[]}[]} balls */
@@ -155,7 +172,7 @@ export class Lanes {
     this.balls = balls;
     this.count = balls.length;
     this.t = this.top = 0;
-    this.places = IN_PLACE;
+    this.now = IN_PLACE;
     this.ball.set(IN_PLACE);
     this.codes.fill(ALIVE);
     this.peak.fill(-Infinity);
@@ -179,7 +196,7 @@ export class Lanes {
   observe() {
     const { model, lanes, varies, r, t, count, nextHere } = this, { carried, next, value, rests, dimension } = model;
     const row = this.row(t), ahead = t < this.steps ? this.row(t + 1).x : row.x, now = this.sides[t & 1], then = this.sides[1 - (t & 1)];
-    row.places = this.places;
+    this.places[this.place(t)] = this.now;
     for (const j of this.moving) {
       lanes[carried[j]] = (j < dimension ? row.x : now)[j];
       if (nextHere[j]) lanes[next[j]] = (j < dimension ? ahead : then)[j];
@@ -194,11 +211,11 @@ export class Lanes {
       if (!this.restHere[i]) this.copy(rests[i], row.rest[i]);
       if (!varies[carried[i]]) row.x[i].fill(r[carried[i]]);
     }
-    this.find(row);
+    this.find();
   }
 
-  /** Who ends at this step, and why. @param {Row} row */
-  find(row) {
+  /** Who ends at this step, and why. */
+  find() {
     const { model, codes, count, t, ended } = this, { value, slopes, defined } = model, seen = [value, ...slopes];
     ended.length = 0;
     let alarm = this.varies[defined] ? NaN : defined >= 0 && this.r[defined] === 0 ? NaN : 0;
@@ -209,7 +226,7 @@ export class Lanes {
       let finite = 0;
       if (alarm !== 0) for (const register of seen) finite += this.at(register, k) - this.at(register, k);
       if (finite !== 0 || (defined >= 0 && this.at(defined, k) === 0)) codes[k] = LOST;
-      else if (due && settles(this.lately(k, row), Math.min(t, 2), this.tolerance)) codes[k] = SETTLED;
+      else if (due && settles(this.lately(k), Math.min(t, 2), this.tolerance)) codes[k] = SETTLED;
       else if (t === this.steps) codes[k] = SPENT;
       else continue;
       ended.push(k);
@@ -236,53 +253,51 @@ export class Lanes {
     else to.fill(this.r[register]);
   }
 
-  /** The last three rows of a lane, or as many as there are. @param {number} k @param {Row} row */
-  lately(k, row) {
-    const { last, t } = this, n = last.dimension, from = t < 2 ? 0 : t - 2;
-    for (let s = from; s <= t; s++) this.copyRow(last, s, from, k);
-    for (let i = 0; i < n; i++) {
-      last.low[i] = this.low[i][k];
-      last.high[i] = this.high[i][k];
+  /** A lane's rows since a step, written into a path. @param {number} k @param {number} from @param {any} path */
+  write(k, from, { positions, rests, values }) {
+    const { record, columns, places } = this, n = (columns - 1) / 2, ball = this.ball[k];
+    for (let s = from, to = 0; s <= this.t; s++) {
+      const row = this.place(s);
+      let at = row * columns * STRIDE + places[row][ball];
+      values[s - from] = record[at];
+      for (let i = 0; i < n; i++, to++) {
+        positions[to] = record[(at += STRIDE)];
+        rests[to] = record[at + n * STRIDE];
+      }
     }
-    return last;
   }
 
-  /** @param {any} to @param {number} s the step @param {number} from the step of the first row @param {number} k */
-  copyRow(to, s, from, k) {
-    const { x, rest, places } = this.row(s), place = places[this.ball[k]], at = (s - from) * x.length;
-    for (let i = 0; i < x.length; i++) {
-      to.positions[at + i] = x[i][place];
-      to.rests[at + i] = rest[i][place];
+  /** A lane's last three rows, or as many as there are, for the stopping test. @param {number} k */
+  lately(k) {
+    const { last, low, high, t } = this;
+    for (let i = 0; i < last.dimension; i++) {
+      last.low[i] = low[i][k];
+      last.high[i] = high[i][k];
     }
-    if (to.values) to.values[s - from] = this.row(s).value[place];
+    this.write(k, t < 2 ? 0 : t - 2, last);
+    return last;
   }
 
   /** A lane that ends, as the judge wants a path: the rows that it asks for. @param {number} k */
   view(k) {
-    const { model, r, t, steps, codes, sides } = this, { carried, dimension: n, slopes, estimates, rate } = model;
-    const code = codes[k], from = code === SPENT && this.first < t - 2 ? this.first : Math.max(0, t - 2), size = t - from + 1;
-    const path = {
-      code, step: t, steps, dimension: n, offset: from, highest: this.peak[k], topRate: 0,
-      positions: new Float64Array(size * n), rests: new Float64Array(size * n), values: new Float64Array(size),
-      low: this.low.map((side) => side[k]), high: this.high.map((side) => side[k]),
-      slopes: new Float64Array(n), estimates: new Float64Array(n), rates: new Float64Array(1),
-    };
-    for (let s = from; s <= t; s++) this.copyRow(path, s, from, k);
-    if (code !== SPENT)
-      for (let s = this.first; s < from; s++) {
-        const { value, places } = this.row(s);
-        path.highest = largest(value[places[this.ball[k]]], path.highest);
-      }
+    const { model, r, t, lanes, varies, first } = this, { carried, dimension: n, slopes, estimates, rate, numbers } = model;
+    const code = this.codes[k], from = code === SPENT && first < t - 2 ? first : Math.max(0, t - 2), rows = t - from + 1;
     // Once more with the scalar machine, which also finds what no step needs.
-    for (const name of this.settings) r[model.numbers[name]] = this.lanes[model.numbers[name]][k];
-    for (const j of this.moving) r[carried[j]] = this.lanes[carried[j]][k];
+    for (const name of this.settings) r[numbers[name]] = lanes[numbers[name]][k];
+    for (const j of this.moving) r[carried[j]] = lanes[carried[j]][k];
     execute(model.program.code, r, 0, model.split);
-    for (let i = 0; i < n; i++) {
-      path.slopes[i] = r[slopes[i]];
-      path.estimates[i] = r[estimates[i]];
+    const path = {
+      code, step: t, steps: this.steps, dimension: n, offset: from, highest: this.peak[k],
+      topRate: largest(r[rate], varies[rate] ? (t > 0 ? this.tops[k] : 0) : this.top),
+      positions: new Float64Array(rows * n), rests: new Float64Array(rows * n), values: new Float64Array(rows),
+      low: this.low.map((side) => side[k]), high: this.high.map((side) => side[k]), rates: [r[rate]],
+      slopes: slopes.map((register) => r[register]), estimates: estimates.map((register) => r[register]),
+    };
+    this.write(k, from, path);
+    for (let s = first; s < from; s++) {
+      const row = this.place(s);
+      path.highest = largest(this.record[row * this.columns * STRIDE + this.places[row][this.ball[k]]], path.highest);
     }
-    path.rates[0] = r[rate];
-    path.topRate = largest(r[rate], this.varies[rate] ? (t > 0 ? this.tops[k] : 0) : this.top);
     return path;
   }
 
@@ -315,7 +330,7 @@ export class Lanes {
 
   /** The last lanes take the places of those that end. @param {Float64Array[]} arrays */
   remove(arrays) {
-    const { ball, codes, ended } = this, places = this.places.slice();
+    const { ball, codes, ended } = this, places = this.now.slice();
     for (const k of ended) {
       const end = --this.count;
       for (const array of arrays) array[k] = array[end];
@@ -323,7 +338,7 @@ export class Lanes {
       ball[k] = ball[end];
       places[ball[k]] = k;
     }
-    this.places = places;
+    this.now = places;
   }
 }
 

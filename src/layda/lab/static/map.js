@@ -78,8 +78,8 @@ export class MapJob {
       this.judged = 0;
       lanes.advance();
     } else {
-      this.block = this.blocks[this.next++];
       this.judged = 0;
+      this.block = this.blocks[this.next++];
       lanes.begin(this.block.map((at) => this.cell(at % this.columns, Math.floor(at / this.columns))));
     }
   }

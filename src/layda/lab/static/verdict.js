@@ -16,8 +16,14 @@ const fmax = (a, b) => (a !== a || b > a ? b : a), fmin = (/** @type {number} */
 /** A maximum that NaN takes over, as NumPy's. @param {number} a @param {number} b */
 const most = (a, b) => (a !== a || b !== b ? NaN : a > b ? a : b);
 
-/** The last n numbers. @param {Float64Array} rows @param {number} n */
-const lastOf = (rows, n) => [...rows.subarray(rows.length - n)];
+/** The last n numbers. @param {ArrayLike<number>} rows @param {number} n */
+function lastOf(rows, n) {
+  const found = [];
+  for (let i = rows.length - n; i < rows.length; i++) found.push(rows[i]);
+  return found;
+}
+
+const QUARTERS = ["displacement", "distance", "high", "low"].flatMap((name) => [1, 2, 3, 4].map((quarter) => `${name}_${quarter}`));
 
 /** How many of the last displacements the window holds. @param {number} steps @param {number} most_ */
 export const windowLength = (steps, most_) => Math.floor(Math.min(most_, steps) / 4) * 4;
@@ -111,10 +117,9 @@ function scalarsOf(p, objective, ground, tolerance, longest) {
     highest_before: highestBefore(p, longest), rate: lastOf(p.rates, 1)[0], largest_rate: p.topRate, turns: 0, window: 0,
     steps: Math.max(p.steps, 1), tolerance, noisy: 0,
   };
-  for (const name of ["displacement", "distance", "high", "low"])
-    for (let quarter = 1; quarter <= 4; quarter++) found[`${name}_${quarter}`] = 0;
+  for (const name of QUARTERS) found[name] = 0;
   const length = p.code === SPENT ? windowLength(k, longest) : 0;
-  if (length > 0) Object.assign(found, windowOf(p, length, move));
+  if (length > 0) windowOf(found, p, length);
   return found;
 }
 
@@ -126,38 +131,41 @@ function highestBefore(p, longest) {
   return found;
 }
 
-/** The last window in four quarters. @param {import("./run.js").Path} p @param {number} length @param {(at: number) => number} move of a row */
-function windowOf(p, length, move) {
+/** The last window in four quarters. @param {Record<string, number>} scalars to add to @param {import("./run.js").Path} p @param {number} length */
+function windowOf(scalars, p, length) {
   const n = p.dimension, end = p.step - p.offset, first = end - length;
-  /** @type {Record<string, number>} */ const found = { window: length, turns: 0 };
+  const { positions, rests, values } = p, found = new Array(16);
+  let turned = 0;
   for (let quarter = 0; quarter < 4; quarter++) {
     let displacement = NaN, distance = NaN, high = NaN, low = NaN;
     for (let t = first + 1 + (quarter * length) / 4; t <= first + ((quarter + 1) * length) / 4; t++) {
-      const moved = move(t);
-      let gradient = -Infinity, change = -Infinity;
-      for (let i = 0; i < n; i++) {
-        gradient = most(gradient, Math.abs(p.rests[t * n + i]));
-        change = most(change, Math.abs(p.rests[t * n + i] - p.rests[(t - 1) * n + i]));
+      let moved = -Infinity, gradient = -Infinity, change = -Infinity;
+      for (let at = t * n; at < (t + 1) * n; at++) {
+        moved = most(moved, Math.abs(positions[at] - positions[at - n]));
+        gradient = most(gradient, Math.abs(rests[at]));
+        change = most(change, Math.abs(rests[at] - rests[at - n]));
       }
       displacement = fmax(displacement, moved);
       distance = fmin(distance, distanceToGo(gradient, moved, change));
-      high = fmax(high, p.values[t]);
-      low = fmin(low, p.values[t]);
+      high = fmax(high, values[t]);
+      low = fmin(low, values[t]);
     }
-    Object.assign(found, {
-      [`displacement_${quarter + 1}`]: displacement, [`distance_${quarter + 1}`]: distance,
-      [`high_${quarter + 1}`]: high, [`low_${quarter + 1}`]: low,
-    });
+    found[quarter] = displacement;
+    found[4 + quarter] = distance;
+    found[8 + quarter] = high;
+    found[12 + quarter] = low;
   }
   for (let i = 0; i < n; i++) {
     let turns = 0;
     for (let t = first + 2; t <= end; t++) {
-      const now = p.positions[t * n + i], last = p.positions[(t - 1) * n + i], earlier = p.positions[(t - 2) * n + i];
-      if ((now - last) * (last - earlier) < 0) turns++;
+      const at = t * n + i, last = positions[at - n];
+      if ((positions[at] - last) * (last - positions[at - 2 * n]) < 0) turns++;
     }
-    found.turns = Math.max(found.turns, turns);
+    turned = Math.max(turned, turns);
   }
-  return found;
+  scalars.window = length;
+  scalars.turns = turned;
+  QUARTERS.forEach((name, k) => (scalars[name] = found[k]));
 }
 
 /** The shortest period of the window's last half; 0 where it has none. @param {import("./run.js").Path} p @param {number} length */
