@@ -1,265 +1,354 @@
-// Hundreds of balls at once: the loop of run.js over lanes. A lane that ends is handed out and its place closed up.
+// Many balls at once: the loop of run.js over lanes, a typed array of them for each register that differs between them.
+// What all lanes share stays one number, computed once a step by the scalar machine.
 
-import { LANES, planOf } from "./plan.js";
-import { execute } from "./program.js";
-import { distanceToGo, initial, largest, LOST, SETTLED, SPENT } from "./run.js";
+import { ARITY, OPERATIONS } from "./functions.js";
+import { COMMUTE, KERNELS, unsound } from "./kernels.js";
+import { Builder, execute, WIDTH } from "./program.js";
+import { initial, largest, LOST, SETTLED, settles, SPENT } from "./run.js";
+import { windowLength } from "./verdict.js";
 
-/** The balls of one block. */
+/** The most lanes of a block. */
+export const LANES = 512;
+/** From one column of the record to the next: no power of two, which a processor's caches would fold together. */
+const STRIDE = LANES + 8, ALIVE = 255;
+const IN_PLACE = Int16Array.from({ length: LANES }, (_, lane) => lane);
+
+/** @typedef {{name: string, target: number, args: number[], kernel: Function}} Line */
+/** @typedef {{value: Float64Array, x: Float64Array[], rest: Float64Array[]}} Row what is kept of one step */
+
+const lane = () => new Float64Array(LANES);
+
+/** Mark what depends on what is marked. @param {ArrayLike<number>} code @param {Uint8Array} marks */
+function spread(code, marks) {
+  for (let at = 0; at < code.length; at += WIDTH)
+    for (let k = 0; k < ARITY[code[at]]; k++) marks[code[at + 1]] |= marks[code[at + 2 + k]];
+}
+
+/** A rule on an objective for blocks of balls. A step is `observe`, then `view` for each of `ended`, then `advance`. */
 export class Lanes {
   /**
    * @param {import("./model.js").Model} model
-   * @param {string[]} names settings that differ from lane to lane
-   * @param {number} longest rows of the last window
+   * @param {string[]} settings that differ between balls
+   * @param {number[]} starts coordinates of the start that differ
+   * @param {{steps: number, tolerance: number, every: number, window: number}} options
    */
-  constructor(model, names, longest) {
-    const { carried, variant, dimension } = model;
-    const given = new Set([...names.map((name) => model.numbers[name]), ...model.position]);
-    model.names.forEach((name, j) => {
-      const start = variant.slots.find((/** @type {any} */ slot) => name.endsWith(`:${slot.name}`))?.start;
-      if (start === "position" || (name.startsWith("schedule:") && names.some((one) => variant.start.inputs.includes(one)))) given.add(carried[j]);
-    });
+  constructor(model, settings, starts, { steps, tolerance, every, window }) {
+    const { program, carried, numbers, dimension: n } = model;
     this.model = model;
-    this.plan = planOf(model, given);
-    this.scalars = model.program.registers.slice();
-    this.rows = longest + 1;
-    const many = () => new Float64Array(LANES), each = (/** @type {() => Float64Array} */ make) => Array.from({ length: dimension }, make);
-    this.settings = names.map((name) => this.plan.operand(model.numbers[name]));
-    this.carried = carried.map((register) => this.plan.operand(register));
-    this.next = model.next.map((register) => this.plan.operand(register));
-    this.spare = this.next.map(({ lane }) => (lane && this.carried.some((one) => one.lane === lane) ? many() : null));
-    this.value = this.plan.operand(model.value);
-    this.slopes = model.slopes.map((register) => this.plan.operand(register));
-    this.rests = model.rests.map((register) => this.plan.operand(register));
-    this.rate = this.plan.operand(model.rate);
-    this.defined = model.defined < 0 ? null : this.plan.operand(model.defined);
-    this.low = each(many);
-    this.high = each(many);
-    this.highest = many();
-    this.topRate = many();
-    this.ids = new Int32Array(LANES);
-    this.dead = new Uint8Array(LANES);
-    this.finite = many(); // 0, or NaN where a number is not finite
-    this.sharedRate = -Infinity;
-    const ring = () => new Float64Array(this.rows * LANES);
-    this.positions = each(ring);
-    this.pulls = each(ring);
-    this.values = ring();
-    this.moving = [...this.settings, ...this.carried].flatMap(({ lane }) => (lane ? [lane] : [])).concat(this.low, this.high, this.highest, this.topRate);
-  }
-
-  /**
-   * Put balls at their starts.
-   * @param {number} count
-   * @param {Record<string, number>} numbers the settings, changed by `put`
-   * @param {number[]} start likewise
-   * @param {(lane: number) => void} put
-   * @param {{steps: number, tolerance: number, every: number}} options
-   */
-  begin(count, numbers, start, put, { steps, tolerance, every }) {
-    const { model, carried, settings } = this, names = Object.keys(model.numbers);
-    this.count = count;
-    this.t = 0;
+    this.settings = settings;
     this.steps = steps;
     this.tolerance = tolerance;
-    this.every = every > 0 && tolerance > 0 ? every : Infinity;
-    this.before = steps - Math.floor(Math.min(this.rows - 1, steps) / 4) * 4;
-    for (let lane = 0; lane < count; lane++) {
-      put(lane);
-      const state = initial(model, numbers, start);
-      carried.forEach((one, j) => (one.lane ? (one.lane[lane] = state[j]) : (this.scalars[one.register] = state[j])));
-      for (const one of settings) {
-        const name = names.find((known) => model.numbers[known] === one.register);
-        if (one.lane) one.lane[lane] = numbers[/** @type {string} */ (name)];
-      }
-      for (let i = 0; i < model.dimension; i++) this.low[i][lane] = this.high[i][lane] = start[i];
-      this.highest[lane] = -Infinity;
-      this.topRate[lane] = -Infinity;
-      this.ids[lane] = lane;
-    }
-    for (const name in model.numbers) this.scalars[model.numbers[name]] = numbers[name];
-    this.dead.fill(0);
-    this.sharedRate = -Infinity;
+    this.every = every > 0 && tolerance > 0 ? every : 0;
+    /** The first step of the last window; before it, three rows take turns. */
+    this.first = steps - windowLength(steps, window);
+    /** Lanes wide: f, the position and what rests, row by row. */
+    this.columns = 2 * n + 1;
+    this.record = new Float64Array((steps - this.first + 4) * this.columns * STRIDE);
+    /** @type {Row[]} */ this.rows = [];
+    /** Row -> where a ball's lane was then. @type {Int16Array[]} */ this.places = [];
+    this.now = IN_PLACE;
+    this.r = program.registers.slice();
+    this.count = 0;
+    this.t = 0;
+    this.top = 0;
+    /** Lanes that end at this step, the last one first. @type {number[]} */ this.ended = [];
+    this.codes = new Uint8Array(LANES);
+    this.ball = new Int16Array(LANES);
+
+    const varies = (this.varies = this.differing(settings, starts));
+    /** @type {Float64Array[]} register -> lanes */ this.lanes = [];
+    for (const name of settings) this.lanes[numbers[name]] = lane();
+    this.moving = carried.map((_, j) => j).filter((j) => varies[carried[j]]);
+    this.fixed = carried.map((_, j) => j).filter((j) => !varies[carried[j]]);
+    this.moved = new Float64Array(carried.length);
+    /** What the rule carries besides the position, now and next. */
+    this.sides = [carried.map(lane), carried.map(lane)];
+    this.low = model.position.map(lane);
+    this.high = model.position.map(lane);
+    this.peak = lane();
+    this.tops = lane();
+    /** A ball's last rows as the stopping test reads them. @type {any} */
+    this.last = { dimension: n, positions: new Float64Array(3 * n), rests: new Float64Array(3 * n), low: Array(n), high: Array(n), values: new Float64Array(3) };
+    this.compile();
   }
 
-  /**
-   * Observe all balls, hand out those that end, and let the others step.
-   * @param {(lane: number, code: number) => void} ended
-   * @returns {boolean} whether any are left
-   */
-  step(ended) {
-    const { model, plan, scalars, count } = this, t = /** @type {number} */ (this.t);
-    if (!count) return false;
-    scalars[model.t] = t;
-    execute(plan.scalarsFirst, scalars, 0, plan.scalarsFirst.length);
-    this.run(plan.observe);
-    this.note(t);
-    if (this.end(t, ended)) return false;
-    execute(plan.scalarsThen, scalars, 0, plan.scalarsThen.length);
-    this.run(plan.advance);
-    this.sum(t);
-    this.commit();
-    this.close();
-    this.t = t + 1;
-    return true;
-  }
-
-  /** @param {import("./plan.js").Loop[]} loops */
-  run(loops) {
-    const { scalars } = this, n = (/** @type {number} */ (this.count) + 3) & ~3;
-    for (const { kernel, o, a, b, c } of loops) kernel(n, o, a.lane ?? scalars[a.register], b.lane ?? scalars[b.register], c.lane ?? scalars[c.register]);
-  }
-
-  /** Write the row down, each lane in its own column. @param {number} t */
-  note(t) {
-    const from = (t % this.rows) * LANES, { ids } = this, n = /** @type {number} */ (this.count);
-    this.model.position.forEach((_, i) => {
-      scattered(this.positions[i], from, ids, n, this.carried[i].lane ?? this.scalars[this.carried[i].register]);
-      scattered(this.pulls[i], from, ids, n, this.rests[i].lane ?? this.scalars[this.rests[i].register]);
+  /** Which registers differ between balls. @param {string[]} settings @param {number[]} starts */
+  differing(settings, starts) {
+    const { program, carried, next, numbers, names, variant } = this.model, varies = new Uint8Array(this.r.length);
+    for (const name of settings) varies[numbers[name]] = 1;
+    const builder = new Builder(), outputs = builder.add(variant.start), begun = new Uint8Array(builder.initial.length);
+    for (const name of settings) if (name in builder.inputs) begun[builder.inputs[name]] = 1;
+    spread(builder.code, begun);
+    const slots = Object.fromEntries(variant.slots.map((/** @type {any} */ slot) => [slot.name, slot.start]));
+    names.forEach((name, j) => {
+      const [where, what] = name.split(":");
+      const placed = what === "position" || slots[what] === "position";
+      varies[carried[j]] = where === "schedule" ? begun[outputs[what]] : +(placed && starts.includes(Number(where)));
     });
-    scattered(this.values, from, ids, n, this.value.lane ?? this.scalars[this.value.register]);
-  }
-
-  /** Hand out the lanes that end here; whether all do. @param {number} t @param {(lane: number, code: number) => void} ended */
-  end(t, ended) {
-    const { dead, scalars, slopes, defined, value, finite } = this, n = /** @type {number} */ (this.count);
-    const due = t > 0 && t % /** @type {number} */ (this.every) === 0, over = t === this.steps;
-    finite.fill(0, 0, n);
-    for (const { lane, register } of [value, ...slopes]) {
-      const shared = scalars[register] - scalars[register];
-      if (lane) missing(finite, lane, n);
-      else if (shared !== 0) finite.fill(shared, 0, n);
+    for (let more = true; more; ) {
+      spread(program.code, varies);
+      more = false;
+      carried.forEach((register, j) => {
+        if (varies[next[j]] && !varies[register]) more = !!(varies[register] = 1);
+      });
     }
-    if (defined) for (let lane = 0; lane < n; lane++) if ((defined.lane ? defined.lane[lane] : scalars[defined.register]) === 0) finite[lane] = NaN;
-    for (let lane = 0; lane < n; lane++) {
-      let code = -1;
-      if (finite[lane] !== 0) code = LOST;
-      else if (due && this.settles(t, lane)) code = SETTLED;
-      else if (over) code = SPENT;
-      if (code < 0) continue;
-      dead[lane] = 1;
-      ended(lane, code);
-    }
-    return over;
+    return varies;
   }
 
-  /** The stopping test of run.js. @param {number} t @param {number} lane */
-  settles(t, lane) {
-    const now = (t % this.rows) * LANES + this.ids[lane], past = ((t - 1) % this.rows) * LANES + this.ids[lane];
-    const first = ((t > 1 ? t - 2 : t - 1) % this.rows) * LANES + this.ids[lane];
-    let displacement = -Infinity, before = -Infinity, gradient = -Infinity, change = -Infinity, extent = -Infinity;
-    for (let i = 0; i < this.model.dimension; i++) {
-      const x = this.positions[i], g = this.pulls[i], here = x[now], low = this.low[i][lane], high = this.high[i][lane];
-      displacement = largest(displacement, Math.abs(here - x[past]));
-      before = largest(before, Math.abs(x[past] - x[first]));
-      gradient = largest(gradient, Math.abs(g[now]));
-      change = largest(change, Math.abs(g[now] - g[past]));
-      extent = largest(extent, (high > here ? high : here) - (low < here ? low : here));
-    }
-    const near = /** @type {number} */ (this.tolerance) * extent;
-    return largest(displacement, before) <= near && distanceToGo(gradient, displacement, change) <= near;
-  }
-
-  /** The box, the largest rate and the largest f before the last row. @param {number} t */
-  sum(t) {
-    const { low, high, highest, topRate, rate, value, scalars } = this, n = /** @type {number} */ (this.count);
-    for (let i = 0; i < low.length; i++) widened(low[i], high[i], /** @type {Float64Array} */ (this.carried[i].lane), n);
-    if (rate.lane) raised(topRate, rate.lane, n);
-    else this.sharedRate = t === 0 ? scalars[rate.register] : largest(scalars[rate.register], this.sharedRate);
-    if (value.lane && t < /** @type {number} */ (this.before)) raised(highest, value.lane, n);
-  }
-
-  /** What is carried becomes what was computed. */
-  commit() {
-    const { carried, next, spare, scalars } = this, n = /** @type {number} */ (this.count);
-    next.forEach(({ lane }, j) => spare[j]?.set(/** @type {Float64Array} */ (lane).subarray(0, n)));
-    const single = next.map(({ register }) => scalars[register]);
-    carried.forEach((one, j) => {
-      const from = spare[j] ?? next[j].lane;
-      if (!one.lane) scalars[one.register] = single[j];
-      else if (from) one.lane.set(n === LANES ? from : from.subarray(0, n));
-      else one.lane.fill(single[j], 0, n);
-    });
-  }
-
-  /** Close up the places of lanes that have ended. */
-  close() {
-    const { dead, ids, moving } = this, n = /** @type {number} */ (this.count);
-    let kept = 0;
-    while (kept < n && !dead[kept]) kept++;
-    if (kept === n) return;
-    for (let lane = kept; lane < n; lane++) {
-      if (dead[lane]) continue;
-      for (const numbers of moving) numbers[kept] = numbers[lane];
-      ids[kept++] = ids[lane];
-    }
-    dead.fill(0);
-    this.count = kept;
-  }
-
-  /**
-   * A lane that has just ended, as a path that holds its last rows only.
-   * @param {number} lane @param {number} code @param {Record<string, number>} numbers of that lane
-   * @returns {import("./run.js").Path}
-   */
-  path(lane, code, numbers) {
-    const { model, rows, ids, carried, scalars } = this, { program, split, dimension: n } = model, r = program.registers, t = /** @type {number} */ (this.t);
-    for (const name in model.numbers) r[model.numbers[name]] = numbers[name];
-    r[model.t] = t;
-    carried.forEach((one) => (r[one.register] = one.lane ? one.lane[lane] : scalars[one.register]));
-    program.run(0, split);
-    const count = Math.min(code === SPENT ? rows : 3, t + 1), first = t + 1 - count, positions = new Float64Array(count * n), rests = new Float64Array(count * n);
-    const values = new Float64Array(count), slopes = new Float64Array(count * n), estimates = new Float64Array(count * n), rates = new Float64Array(count);
-    for (let k = 0; k < count; k++) {
-      const from = ((first + k) % rows) * LANES + ids[lane];
-      for (let i = 0; i < n; i++) {
-        positions[k * n + i] = this.positions[i][from];
-        rests[k * n + i] = this.pulls[i][from];
+  /** Sort the lines: shared ones for the scalar machine, the others with their loops and their places. */
+  compile() {
+    const { model, varies } = this, { program, split, carried, next, value, slopes, rests, rate, defined } = model;
+    const { code } = program, uses = new Uint32Array(this.r.length), outputs = [value, ...slopes, ...rests, rate, ...next];
+    if (defined >= 0) outputs.push(defined);
+    for (const register of outputs) uses[register] += 2; // never folded into another line
+    for (let at = code.length - WIDTH; at >= 0; at -= WIDTH)
+      if (uses[code[at + 1]]) for (let k = 0; k < ARITY[code[at]]; k++) uses[code[at + 2 + k]]++;
+    /** @type {number[]} */ const shared = [];
+    /** @type {(Line | null)[]} */ const lines = [];
+    /** @type {Map<number, number>} product -> its line */ const products = new Map();
+    for (let at = 0; at < code.length; at += WIDTH) {
+      if (at === split) [this.sharedSplit, this.split] = [shared.length, lines.length];
+      const name = OPERATIONS[code[at]], target = code[at + 1], args = [...code.subarray(at + 2, at + 2 + ARITY[code[at]])];
+      if (!uses[target]) continue;
+      if (!varies[target]) shared.push(...code.subarray(at, at + WIDTH));
+      else {
+        if (name === "mul" && uses[target] === 1) products.set(target, lines.length);
+        const found = name === "add" || name === "sub" ? args.findIndex((register) => products.has(register)) : -1;
+        if (found >= 0) {
+          const place = /** @type {number} */ (products.get(args[found])), product = /** @type {Line} */ (lines[place]);
+          lines[place] = null;
+          lines.push(line(name === "add" ? "muladd" : found ? "submul" : "mulsub", target, [...product.args, args[1 - found]], varies));
+        } else lines.push(line(name, target, args, varies));
       }
-      values[k] = this.values[from];
     }
-    const at = (count - 1) * n;
-    for (let i = 0; i < n; i++) {
-      slopes[at + i] = r[model.slopes[i]];
-      estimates[at + i] = r[model.estimates[i]];
-    }
-    rates[count - 1] = r[model.rate];
-    return {
-      code, step: t, steps: /** @type {number} */ (this.steps), dimension: n, positions, rests, slopes, values, rates, estimates, first,
-      states: new Float64Array(0), names: [], highest: this.highest[lane], low: this.low.map((side) => side[lane]), high: this.high.map((side) => side[lane]),
-      topRate: t === 0 ? largest(r[model.rate], 0) : largest(r[model.rate], this.rate.lane ? this.topRate[lane] : this.sharedRate),
+    if (split === code.length) [this.sharedSplit, this.split] = [shared.length, lines.length];
+    this.shared = Int32Array.from(shared);
+    this.before = /** @type {Line[]} */ (lines.slice(0, this.split).filter(Boolean));
+    this.after = /** @type {Line[]} */ (lines.slice(this.split).filter(Boolean));
+
+    // Where results go: into a row or the next state where nobody else claims them, else into an array of their own, or
+    // into one of those that are passed on when their number is needed no more.
+    const all = [...this.before, ...this.after], written = new Set(all.map((one) => one.target));
+    const claimed = new Set();
+    const claims = (/** @type {number} */ register) => {
+      const free = written.has(register) && !claimed.has(register);
+      if (free) claimed.add(register);
+      return free;
     };
+    this.valueHere = claims(value);
+    this.restHere = rests.map(claims);
+    this.nextHere = next.map((register, j) => varies[carried[j]] === 1 && claims(register));
+    for (const register of outputs) if (claims(register)) this.lanes[register] = lane();
+    const end = new Map();
+    all.forEach((one, k) => one.args.forEach((register) => end.set(register, k)));
+    /** @type {Float64Array[]} */ const free = [];
+    all.forEach((one, k) => {
+      for (const register of new Set(one.args))
+        if (end.get(register) === k && written.has(register) && !claimed.has(register)) free.push(this.lanes[register]);
+      if (!claimed.has(one.target)) this.lanes[one.target] = free.pop() ?? lane();
+    });
+  }
+
+  /** The row of step t. @param {number} t */
+  place(t) {
+    return t < this.first ? t % 3 : 3 + t - this.first;
+  }
+
+  /** What is kept of step t, as arrays of lanes. @param {number} t */
+  row(t) {
+    const place = this.place(t), n = this.model.dimension;
+    const column = (/** @type {number} */ k) => {
+      const from = (place * this.columns + k) * STRIDE;
+      return this.record.subarray(from, from + LANES);
+    };
+    return (this.rows[place] ??= {
+      value: column(0), x: this.model.position.map((_, i) => column(1 + i)), rest: this.model.rests.map((_, i) => column(1 + n + i)),
+    });
+  }
+
+  /** Begin a block. @param {{numbers: Record<string, number>, start: number[]}[]} balls */
+  begin(balls) {
+    const { model, lanes, moving, low, high } = this, { carried, dimension } = model, [now] = this.sides, { x } = this.row(0);
+    this.balls = balls;
+    this.count = balls.length;
+    this.t = this.top = 0;
+    this.now = IN_PLACE;
+    this.ball.set(IN_PLACE);
+    this.codes.fill(ALIVE);
+    this.peak.fill(-Infinity);
+    balls.forEach(({ numbers, start }, k) => {
+      const state = initial(model, numbers, start);
+      for (const j of moving) (j < dimension ? x : now)[j][k] = state[j];
+      for (const name of this.settings) lanes[model.numbers[name]][k] = numbers[name];
+      for (let i = 0; i < dimension; i++) low[i][k] = high[i][k] = start[i];
+      if (k === 0) {
+        for (const j of this.fixed) {
+          this.r[carried[j]] = state[j];
+          if (j < dimension) x[j].fill(state[j]);
+        }
+        for (const name in model.numbers) this.r[model.numbers[name]] = numbers[name];
+      }
+    });
+    this.observe();
+  }
+
+  /** Look at step t, and find who ends there. */
+  observe() {
+    const { model, lanes, varies, r, t, count, nextHere } = this, { carried, next, value, rests, dimension } = model;
+    const row = this.row(t), ahead = t < this.steps ? this.row(t + 1).x : row.x, now = this.sides[t & 1], then = this.sides[1 - (t & 1)];
+    this.places[this.place(t)] = this.now;
+    for (const j of this.moving) {
+      lanes[carried[j]] = (j < dimension ? row.x : now)[j];
+      if (nextHere[j]) lanes[next[j]] = (j < dimension ? ahead : then)[j];
+    }
+    if (this.valueHere) lanes[value] = row.value;
+    for (let i = 0; i < dimension; i++) if (this.restHere[i]) lanes[rests[i]] = row.rest[i];
+    r[model.t] = t;
+    execute(this.shared, r, 0, this.sharedSplit);
+    this.run(this.before);
+    if (!this.valueHere) this.copy(value, row.value);
+    for (let i = 0; i < dimension; i++) {
+      if (!this.restHere[i]) this.copy(rests[i], row.rest[i]);
+      if (!varies[carried[i]]) row.x[i].fill(r[carried[i]]);
+    }
+    this.find();
+  }
+
+  /** Who ends at this step, and why. */
+  find() {
+    const { model, codes, count, t, ended } = this, { value, slopes, defined } = model, seen = [value, ...slopes];
+    ended.length = 0;
+    let alarm = this.varies[defined] ? NaN : defined >= 0 && this.r[defined] === 0 ? NaN : 0;
+    for (const register of seen) alarm += this.varies[register] ? unsound(count, this.lanes[register]) : this.r[register] - this.r[register];
+    const due = this.every > 0 && t > 0 && t % this.every === 0;
+    if (alarm === 0 && !due && t < this.steps) return;
+    for (let k = count - 1; k >= 0; k--) {
+      let finite = 0;
+      if (alarm !== 0) for (const register of seen) finite += this.at(register, k) - this.at(register, k);
+      if (finite !== 0 || (defined >= 0 && this.at(defined, k) === 0)) codes[k] = LOST;
+      else if (due && settles(this.lately(k), Math.min(t, 2), this.tolerance)) codes[k] = SETTLED;
+      else if (t === this.steps) codes[k] = SPENT;
+      else continue;
+      ended.push(k);
+    }
+  }
+
+  /** A lane's number in a register. @param {number} register @param {number} k */
+  at(register, k) {
+    return this.varies[register] ? this.lanes[register][k] : this.r[register];
+  }
+
+  /** @param {Line[]} lines */
+  run(lines) {
+    const { lanes, r, varies, count } = this;
+    for (const { kernel, target, args } of lines) {
+      const [a, b, c] = args;
+      kernel(lanes[target], count, varies[a] ? lanes[a] : r[a], varies[b] ? lanes[b] : r[b], varies[c] ? lanes[c] : r[c]);
+    }
+  }
+
+  /** @param {number} register @param {Float64Array} to */
+  copy(register, to) {
+    if (this.varies[register]) to.set(this.lanes[register]);
+    else to.fill(this.r[register]);
+  }
+
+  /** A lane's rows since a step, written into a path. @param {number} k @param {number} from @param {any} path */
+  write(k, from, { positions, rests, values }) {
+    const { record, columns, places } = this, n = (columns - 1) / 2, ball = this.ball[k];
+    for (let s = from, to = 0; s <= this.t; s++) {
+      const row = this.place(s);
+      let at = row * columns * STRIDE + places[row][ball];
+      values[s - from] = record[at];
+      for (let i = 0; i < n; i++, to++) {
+        positions[to] = record[(at += STRIDE)];
+        rests[to] = record[at + n * STRIDE];
+      }
+    }
+  }
+
+  /** A lane's last three rows, or as many as there are, for the stopping test. @param {number} k */
+  lately(k) {
+    const { last, low, high, t } = this;
+    for (let i = 0; i < last.dimension; i++) {
+      last.low[i] = low[i][k];
+      last.high[i] = high[i][k];
+    }
+    this.write(k, t < 2 ? 0 : t - 2, last);
+    return last;
+  }
+
+  /** A lane that ends, as the judge wants a path: the rows that it asks for. @param {number} k */
+  view(k) {
+    const { model, r, t, lanes, varies, first } = this, { carried, dimension: n, slopes, estimates, rate, numbers } = model;
+    const code = this.codes[k], from = code === SPENT && first < t - 2 ? first : Math.max(0, t - 2), rows = t - from + 1;
+    // Once more with the scalar machine, which also finds what no step needs.
+    for (const name of this.settings) r[numbers[name]] = lanes[numbers[name]][k];
+    for (const j of this.moving) r[carried[j]] = lanes[carried[j]][k];
+    execute(model.program.code, r, 0, model.split);
+    const path = {
+      code, step: t, steps: this.steps, dimension: n, offset: from, highest: this.peak[k],
+      topRate: largest(r[rate], varies[rate] ? (t > 0 ? this.tops[k] : 0) : this.top),
+      positions: new Float64Array(rows * n), rests: new Float64Array(rows * n), values: new Float64Array(rows),
+      low: this.low.map((side) => side[k]), high: this.high.map((side) => side[k]), rates: [r[rate]],
+      slopes: slopes.map((register) => r[register]), estimates: estimates.map((register) => r[register]),
+    };
+    this.write(k, from, path);
+    for (let s = first; s < from; s++) {
+      const row = this.place(s);
+      path.highest = largest(this.record[row * this.columns * STRIDE + this.places[row][this.ball[k]]], path.highest);
+    }
+    return path;
+  }
+
+  /** Take a step with all who do not end. */
+  advance() {
+    const { model, r, t, lanes, varies, moved, ended, low, high } = this, { carried, next, rate, dimension } = model;
+    if (ended.length === this.count) {
+      this.count = ended.length = 0;
+      return;
+    }
+    const { x, value } = this.row(t), ahead = this.row(t + 1).x, then = this.sides[1 - (t & 1)], n = this.count;
+    execute(this.shared, r, this.sharedSplit, this.shared.length);
+    this.run(this.after);
+    for (const j of this.moving) if (!this.nextHere[j]) this.copy(next[j], (j < dimension ? ahead : then)[j]);
+    for (let i = 0; i < dimension; i++) {
+      KERNELS.lower(low[i], n, x[i]);
+      KERNELS.raise(high[i], n, x[i]);
+    }
+    if (t < this.first) KERNELS.raise(this.peak, n, value);
+    if (!varies[rate]) this.top = t === 0 ? r[rate] : largest(r[rate], this.top);
+    else if (t === 0) this.copy(rate, this.tops);
+    else KERNELS.largest(this.tops, n, lanes[rate]);
+    for (const j of this.fixed) moved[j] = r[next[j]];
+    for (const j of this.fixed) r[carried[j]] = moved[j];
+    if (ended.length) this.remove([...this.settings.map((name) => lanes[model.numbers[name]]), ...low, ...high,
+      this.peak, this.tops, ...this.moving.map((j) => (j < dimension ? ahead : then)[j])]);
+    this.t++;
+    this.observe();
+  }
+
+  /** The last lanes take the places of those that end. @param {Float64Array[]} arrays */
+  remove(arrays) {
+    const { ball, codes, ended } = this, places = this.now.slice();
+    for (const k of ended) {
+      const end = --this.count;
+      for (const array of arrays) array[k] = array[end];
+      codes[k] = ALIVE;
+      ball[k] = ball[end];
+      places[ball[k]] = k;
+    }
+    this.now = places;
   }
 }
 
-/** Boxes that hold the place too. @param {Float64Array} low @param {Float64Array} high @param {Float64Array} x @param {number} n */
-function widened(low, high, x, n) {
-  for (let i = 0; i < n; i += 2) {
-    const a = x[i], b = x[i + 1];
-    if (a < low[i]) low[i] = a;
-    if (a > high[i]) high[i] = a;
-    if (b < low[i + 1]) low[i + 1] = b;
-    if (b > high[i + 1]) high[i + 1] = b;
-  }
-}
-
-/** The larger of both. @param {Float64Array} top @param {Float64Array} x @param {number} n */
-function raised(top, x, n) {
-  for (let i = 0; i < n; i++) top[i] = x[i] > top[i] ? x[i] : top[i];
-}
-
-/** NaN where x is not finite. @param {Float64Array} sum @param {Float64Array} x @param {number} n */
-function missing(sum, x, n) {
-  for (let i = 0; i < n; i += 4) {
-    sum[i] += x[i] - x[i];
-    sum[i + 1] += x[i + 1] - x[i + 1];
-    sum[i + 2] += x[i + 2] - x[i + 2];
-    sum[i + 3] += x[i + 3] - x[i + 3];
-  }
-}
-
-/** @param {Float64Array} ring @param {number} from @param {Int32Array} ids @param {number} n @param {any} numbers of the lanes, or one for all */
-function scattered(ring, from, ids, n, numbers) {
-  if (typeof numbers === "number") for (let i = 0; i < n; i++) ring[from + ids[i]] = numbers;
-  else if (ids[n - 1] === n - 1) ring.set(n === LANES ? numbers : numbers.subarray(0, n), from);
-  else for (let i = 0; i < n; i++) ring[from + ids[i]] = numbers[i];
+/** A line with its loop. @param {string} name @param {number} target @param {number[]} args @param {Uint8Array} varies @returns {Line} */
+function line(name, target, args, varies) {
+  if (COMMUTE.has(name) && !varies[args[0]] && varies[args[1]]) args = [args[1], args[0], ...args.slice(2)];
+  const kernel = KERNELS[`${name}_${args.map((register) => "sv"[varies[register]]).join("")}`];
+  if (kernel) return { name, target, args, kernel };
+  const whole = KERNELS[`${name}_${"v".repeat(args.length)}`], filled = args.map(lane);
+  const spreading = (/** @type {Float64Array} */ o, /** @type {number} */ n, /** @type {any[]} */ ...given) =>
+    whole(o, n, ...filled.map((array, k) => (varies[args[k]] ? given[k] : array.fill(given[k]))));
+  return { name, target, args, kernel: spreading };
 }

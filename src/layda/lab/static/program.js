@@ -110,12 +110,13 @@ export class Program {
 export function callable(tape) {
   const builder = new Builder();
   const outputs = builder.add(tape);
-  const program = builder.finish();
+  const program = builder.finish(), { registers } = program;
+  const given = Object.entries(program.inputs), wanted = Object.entries(outputs);
   return (values) => {
-    for (const name in program.inputs) program.registers[program.inputs[name]] = values[name];
+    for (const [name, register] of given) registers[register] = values[name];
     program.run();
     /** @type {Record<string, number>} */ const found = {};
-    for (const name in outputs) found[name] = program.registers[outputs[name]];
+    for (const [name, register] of wanted) found[name] = registers[register];
     return found;
   };
 }

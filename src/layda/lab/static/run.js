@@ -19,8 +19,8 @@ export const SPENT = 0, SETTLED = 1, LOST = 2;
  * @property {string[]} names
  * @property {number[]} low @property {number[]} high the box around the path before its last position
  * @property {number} topRate the largest learning rate
- * @property {number} first the step of the first row: 0, but for a lane of a map, which holds its last rows only
- * @property {number} [highest] of a lane: the largest f before its last window, or before its end
+ * @property {number} offset t of the first row that is kept
+ * @property {number} highest the largest f of the rows before
  */
 
 /**
@@ -64,7 +64,7 @@ export function descend(model, numbers, start, { steps, tolerance, every }) {
   const state = Float64Array.from(initial(model, numbers, start)), moved = new Float64Array(width);
   const rows = steps + 1;
   const path = {
-    code: SPENT, step: 0, steps, dimension, names: model.names, topRate: 0, first: 0,
+    code: SPENT, step: 0, steps, dimension, names: model.names, topRate: 0, offset: 0, highest: -Infinity,
     positions: new Float64Array(rows * dimension), rests: new Float64Array(rows * dimension),
     slopes: new Float64Array(rows * dimension), estimates: new Float64Array(rows * dimension),
     values: new Float64Array(rows), rates: new Float64Array(rows), states: new Float64Array(rows * width),
@@ -116,7 +116,7 @@ export function descend(model, numbers, start, { steps, tolerance, every }) {
 }
 
 /** The stopping test of layda.measures.stopping, on the rows written so far. @param {Path} path @param {number} t @param {number} tolerance */
-function settles(path, t, tolerance) {
+export function settles(path, t, tolerance) {
   const n = path.dimension, { positions, rests } = path;
   let displacement = -Infinity, before = -Infinity, gradient = -Infinity, change = -Infinity, extent = -Infinity;
   for (let i = 0; i < n; i++) {

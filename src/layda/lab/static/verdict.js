@@ -16,8 +16,14 @@ const fmax = (a, b) => (a !== a || b > a ? b : a), fmin = (/** @type {number} */
 /** A maximum that NaN takes over, as NumPy's. @param {number} a @param {number} b */
 const most = (a, b) => (a !== a || b !== b ? NaN : a > b ? a : b);
 
-/** The place of the last row among those that a path holds. @param {import("./run.js").Path} p */
-const lastRow = (p) => p.step - p.first;
+/** The last n numbers. @param {ArrayLike<number>} rows @param {number} n */
+function lastOf(rows, n) {
+  const found = [];
+  for (let i = rows.length - n; i < rows.length; i++) found.push(rows[i]);
+  return found;
+}
+
+const QUARTERS = ["displacement", "distance", "high", "low"].flatMap((name) => [1, 2, 3, 4].map((quarter) => `${name}_${quarter}`));
 
 /** How many of the last displacements the window holds. @param {number} steps @param {number} most_ */
 export const windowLength = (steps, most_) => Math.floor(Math.min(most_, steps) / 4) * 4;
@@ -83,91 +89,92 @@ export function symmetric(a, b, c) {
 
 /** The inputs of the verdict's program. @param {import("./run.js").Path} p @param {any} objective @param {any} ground @param {number} tolerance @param {number} longest */
 function scalarsOf(p, objective, ground, tolerance, longest) {
-  const n = p.dimension, k = lastRow(p), x = [...p.positions.subarray(k * n, k * n + n)];
-  const move = (/** @type {number} */ t) => {
+  const n = p.dimension, k = p.step, row = k - p.offset, x = lastOf(p.positions, n);
+  const move = (/** @type {number} */ at) => {
     let found = -Infinity;
-    for (let i = 0; i < n; i++) found = most(found, Math.abs(p.positions[t * n + i] - p.positions[(t - 1) * n + i]));
+    for (let i = at * n; i < (at + 1) * n; i++) found = most(found, Math.abs(p.positions[i] - p.positions[i - n]));
     return found;
   };
-  const slopes = p.slopes.subarray(k * n, k * n + n), observed = [...slopes, p.values[k]];
+  const observed = [...lastOf(p.slopes, n), ...lastOf(p.values, 1)];
   let extent = -Infinity, before = -Infinity, outside = NaN, gradient = -Infinity, change = 0;
   if (k > 0) change = -Infinity;
   const sides = objective.box.map((/** @type {number[]} */ side) => side[1] - side[0]);
   for (let i = 0; i < n; i++) {
-    const [left, right] = objective.box[i], rest = p.rests[k * n + i];
+    const [left, right] = objective.box[i], rest = p.rests[row * n + i];
     extent = most(extent, most(p.high[i], x[i]) - -most(-p.low[i], -x[i]));
     before = most(before, p.high[i] - p.low[i]);
     const beyond = left - x[i] >= x[i] - right || x[i] !== x[i] ? left - x[i] : x[i] - right;
     outside = fmax(outside, beyond / sides[i]);
     gradient = most(gradient, Math.abs(rest));
-    if (k > 0) change = most(change, Math.abs(rest - p.rests[(k - 1) * n + i]));
+    if (k > 0) change = most(change, Math.abs(rest - p.rests[(row - 1) * n + i]));
   }
   /** @type {Record<string, number>} */
   const found = {
-    step: p.step, lost: +(p.code === LOST), stopped: +(p.code === SETTLED), finite: +observed.every(Number.isFinite),
+    step: k, lost: +(p.code === LOST), stopped: +(p.code === SETTLED), finite: +observed.every(Number.isFinite),
     nan: +observed.some(Number.isNaN), place_finite: +x.every(Number.isFinite), defined: +ground.isDefined(x),
-    displacement: k > 0 ? move(k) : 0, displacement_before: k > 1 ? move(k - 1) : 0, extent, extent_before: before,
+    displacement: k > 0 ? move(row) : 0, displacement_before: k > 1 ? move(row - 1) : 0, extent, extent_before: before,
     outside: fmax(outside, 0), gradient, gradient_change: change, curved_distance: 0, box_width: Math.max(...sides),
-    highest_before: highestBefore(p, longest), rate: p.rates[k], largest_rate: p.topRate, turns: 0, window: 0,
+    highest_before: highestBefore(p, longest), rate: lastOf(p.rates, 1)[0], largest_rate: p.topRate, turns: 0, window: 0,
     steps: Math.max(p.steps, 1), tolerance, noisy: 0,
   };
-  for (const name of ["displacement", "distance", "high", "low"])
-    for (let quarter = 1; quarter <= 4; quarter++) found[`${name}_${quarter}`] = 0;
+  for (const name of QUARTERS) found[name] = 0;
   const length = p.code === SPENT ? windowLength(k, longest) : 0;
-  if (length > 0) Object.assign(found, windowOf(p, length, move));
+  if (length > 0) windowOf(found, p, length);
   return found;
 }
 
 /** The largest f before the window; of a run that ended early, before its end. @param {import("./run.js").Path} p @param {number} longest */
 function highestBefore(p, longest) {
-  if (p.highest !== undefined) return p.highest;
-  const rows = p.code === SPENT ? p.step - windowLength(p.step, longest) : p.step;
-  let found = -Infinity;
+  const rows = (p.code === SPENT ? p.step - windowLength(p.step, longest) : p.step) - p.offset;
+  let found = p.highest;
   for (let t = 0; t < rows; t++) found = p.code === SPENT ? most(found, p.values[t]) : p.values[t] > found ? p.values[t] : found;
   return found;
 }
 
-/** The last window in four quarters. @param {import("./run.js").Path} p @param {number} length @param {(t: number) => number} move */
-function windowOf(p, length, move) {
-  const n = p.dimension, first = lastRow(p) - length;
-  /** @type {Record<string, number>} */ const found = { window: length, turns: 0 };
+/** The last window in four quarters. @param {Record<string, number>} scalars to add to @param {import("./run.js").Path} p @param {number} length */
+function windowOf(scalars, p, length) {
+  const n = p.dimension, end = p.step - p.offset, first = end - length;
+  const { positions, rests, values } = p, found = new Array(16);
+  let turned = 0;
   for (let quarter = 0; quarter < 4; quarter++) {
     let displacement = NaN, distance = NaN, high = NaN, low = NaN;
     for (let t = first + 1 + (quarter * length) / 4; t <= first + ((quarter + 1) * length) / 4; t++) {
-      const moved = move(t);
-      let gradient = -Infinity, change = -Infinity;
-      for (let i = 0; i < n; i++) {
-        gradient = most(gradient, Math.abs(p.rests[t * n + i]));
-        change = most(change, Math.abs(p.rests[t * n + i] - p.rests[(t - 1) * n + i]));
+      let moved = -Infinity, gradient = -Infinity, change = -Infinity;
+      for (let at = t * n; at < (t + 1) * n; at++) {
+        moved = most(moved, Math.abs(positions[at] - positions[at - n]));
+        gradient = most(gradient, Math.abs(rests[at]));
+        change = most(change, Math.abs(rests[at] - rests[at - n]));
       }
       displacement = fmax(displacement, moved);
       distance = fmin(distance, distanceToGo(gradient, moved, change));
-      high = fmax(high, p.values[t]);
-      low = fmin(low, p.values[t]);
+      high = fmax(high, values[t]);
+      low = fmin(low, values[t]);
     }
-    Object.assign(found, {
-      [`displacement_${quarter + 1}`]: displacement, [`distance_${quarter + 1}`]: distance,
-      [`high_${quarter + 1}`]: high, [`low_${quarter + 1}`]: low,
-    });
+    found[quarter] = displacement;
+    found[4 + quarter] = distance;
+    found[8 + quarter] = high;
+    found[12 + quarter] = low;
   }
   for (let i = 0; i < n; i++) {
     let turns = 0;
-    for (let t = first + 2; t <= lastRow(p); t++) {
-      const now = p.positions[t * n + i], last = p.positions[(t - 1) * n + i], earlier = p.positions[(t - 2) * n + i];
-      if ((now - last) * (last - earlier) < 0) turns++;
+    for (let t = first + 2; t <= end; t++) {
+      const at = t * n + i, last = positions[at - n];
+      if ((positions[at] - last) * (last - positions[at - 2 * n]) < 0) turns++;
     }
-    found.turns = Math.max(found.turns, turns);
+    turned = Math.max(turned, turns);
   }
-  return found;
+  scalars.window = length;
+  scalars.turns = turned;
+  QUARTERS.forEach((name, k) => (scalars[name] = found[k]));
 }
 
 /** The shortest period of the window's last half; 0 where it has none. @param {import("./run.js").Path} p @param {number} length */
 function periodOf(p, length) {
-  const n = p.dimension, first = lastRow(p) - length, rows = length + 1, half = Math.floor(rows / 2);
+  const n = p.dimension, end = p.step - p.offset, first = end - length, rows = length + 1, half = Math.floor(rows / 2);
   let extent = -Infinity;
   for (let i = 0; i < n; i++) {
     let low = Infinity, high = -Infinity;
-    for (let t = first; t <= lastRow(p); t++) {
+    for (let t = first; t <= end; t++) {
       low = Math.min(low, p.positions[t * n + i]);
       high = Math.max(high, p.positions[t * n + i]);
     }
@@ -176,7 +183,7 @@ function periodOf(p, length) {
   if (!(extent > 0 && extent < Infinity)) return 0;
   for (let period = 1; period <= half; period++) {
     let same = true;
-    for (let t = first + half; same && t <= lastRow(p); t++)
+    for (let t = first + half; same && t <= end; t++)
       for (let i = 0; i < n; i++)
         if (!(Math.abs(p.positions[t * n + i] - p.positions[(t - period) * n + i]) <= 1e-6 * extent)) same = false;
     if (same) return period;
@@ -186,7 +193,7 @@ function periodOf(p, length) {
 
 /** |g| over the curvature along g, by a difference of gradients. @param {import("./run.js").Path} p @param {any} ground @param {number} extent */
 function curvedDistance(p, ground, extent) {
-  const n = p.dimension, at = lastRow(p) * n, x = [...p.positions.subarray(at, at + n)], rest = [...p.rests.subarray(at, at + n)];
+  const n = p.dimension, x = lastOf(p.positions, n), rest = lastOf(p.rests, n);
   const dot = (/** @type {number[]} */ a, /** @type {number[]} */ b) => (n === 1 ? a[0] * b[0] : a[0] * b[0] + a[1] * b[1]);
   const length = Math.sqrt(dot(rest, rest)), direction = rest.map((value) => value / length), size = 1e-6 * extent;
   const ahead = ground.gradient(x.map((value, i) => value + size * direction[i])), here = ground.gradient(x);
@@ -196,20 +203,20 @@ function curvedDistance(p, ground, extent) {
 
 /** The coordinate to look at: one that is not finite, else the one that moved most. @param {import("./run.js").Path} p @param {any} objective */
 function whereUndefined(p, objective) {
-  const n = p.dimension, k = lastRow(p);
+  const n = p.dimension, x = lastOf(p.positions, n), before = lastOf(p.positions, 2 * n), slopes = lastOf(p.slopes, n);
   let index = 0, moved = -Infinity;
   for (let i = 0; i < n; i++) {
-    const bad = Number.isFinite(p.slopes[k * n + i]) ? 0 : Infinity;
-    const size = k > 0 ? Math.abs(p.positions[k * n + i] - p.positions[(k - 1) * n + i]) : 0;
+    const bad = Number.isFinite(slopes[i]) ? 0 : Infinity;
+    const size = p.step > 0 ? Math.abs(x[i] - before[i]) : 0;
     if (bad + size > moved) [index, moved] = [i, bad + size];
   }
-  return { coordinate: objective.coordinates[index], coordinate_value: p.positions[k * n + index] };
+  return { coordinate: objective.coordinates[index], coordinate_value: x[index] };
 }
 
 /** Minimum, worse minimum, saddle or a long valley. @param {Verdict} verdict @param {import("./run.js").Path} p @param {any} variant @param {any} objective @param {any} ground @param {Record<string, number>} constants @param {Record<string, number>} scalars */
 function settledWhere(verdict, p, variant, objective, ground, constants, scalars) {
-  const n = p.dimension, at = lastRow(p) * n, seen = [...p.positions.subarray(at, at + n)];
-  const place = variant.rests_at === "position" ? seen : [...p.estimates.subarray(at, at + n)];
+  const n = p.dimension, seen = lastOf(p.positions, n);
+  const place = variant.rests_at === "position" ? seen : lastOf(p.estimates, n);
   const sign = ground.sign(place), evidence = verdict.evidence;
   if (variant.level) {
     const way = flatWay(ground, place, scalars.extent_before, sign), near = scalars.tolerance * scalars.extent_before;
