@@ -41,7 +41,9 @@ export class App {
     this.mistake = /** @type {any} */ (null);
     this.playing = false;
     this.speed = 20;
+    this.touched = this.drawn = this.wrote = -Infinity; // when the state was changed, the map drawn, the numbers written
     /** @type {any} the bar's parts */ this.bar = {};
+    this.sizesNow = { picture: { width: 0, height: 0 }, strips: { width: 0, height: 0 }, map: { width: 0, height: 0 } };
     this.clock = /** @type {number | undefined} */ (undefined);
     this.keys = /** @type {string[]} */ ([]);
     this.paths = /** @type {import("./run.js").Path[]} */ ([]);
@@ -285,6 +287,9 @@ export class App {
   /** One frame. @param {number} now */
   show(now) {
     if (!this.root.isConnected && !this.root.getRootNode()) return;
+    // Sizes are asked for before anything is written, or the browser would have to lay the page out twice.
+    const of = (/** @type {any} */ one) => ({ width: one?.clientWidth ?? 0, height: one?.clientHeight ?? 0 });
+    this.sizesNow = { picture: of(this.canvas), strips: of(this.stripes), map: of(this.map?.canvas) };
     this.roll();
     if (this.playing) this.advance(now);
     drawPicture(this);
@@ -299,19 +304,20 @@ export class App {
     this.tellSoon();
   }
 
-  /** The map's work, in pieces: short ones while somebody drags, longer ones when all is still. */
+  /**
+   * The map's work, in pieces: while somebody drags a short one in every frame, and one after the other when all is still.
+   */
   work() {
-    if (this.timer || this.closed) return;
-    this.timer = setTimeout(() => {
-      this.timer = 0;
-      if (!this.map || this.closed) return;
-      const still = performance.now() - (this.touched ?? 0) > 150, more = this.map.slice(still ? 8 : 2);
-      if (!more || performance.now() - (this.drawn ?? 0) > (still ? 120 : 200)) {
-        this.drawn = performance.now();
-        this.map.draw();
-      }
-      if (more) this.work();
-    }, 0);
+    if (this.closed || !this.map) return;
+    const wait = 150 - (performance.now() - this.touched);
+    if (wait <= 0) this.map.update();
+    const more = this.map.slice(wait > 0 ? 1 : 8) || wait > 0;
+    if (!more || performance.now() - this.drawn > (wait > 0 ? 400 : 150)) {
+      this.drawn = performance.now();
+      this.map.draw();
+    }
+    clearTimeout(this.timer);
+    if (more) this.timer = setTimeout(() => this.work(), Math.max(wait, 0));
   }
 
   /** Play on. @param {number} now */

@@ -53,6 +53,7 @@ export class MapView {
     this.image = context.createImageData(this.tile.width, this.tile.height);
     this.key = "";
     this.told = "";
+    this.begun = -Infinity;
     /** @type {any} */ this.job = null;
     this.fresh = false;
     this.handle = knob(this.canvas, {
@@ -134,7 +135,7 @@ export class MapView {
     this.app.edit((/** @type {any} */ state) => (state.window = whole && factor > 1 ? null : sides));
   }
 
-  /** Begin anew where what the map shows has changed. */
+  /** Begin anew where what the map shows has changed; not so often that nothing is ever shown. */
   update() {
     const { app } = this, { state } = app, { across, up } = this.axes(), [left, right, bottom, top] = this.window();
     const ball = app.ball(), fixed = { ...ball.numbers }, start = [...state.start];
@@ -143,8 +144,10 @@ export class MapView {
       else delete fixed[axis.path];
     }
     const key = JSON.stringify([app.objective.name, ball.rule, ball.word, fixed, start, state.steps, state.tolerance, across.name, up.name, left, right, bottom, top]);
-    if (key !== this.key) {
+    const now = performance.now();
+    if (key !== this.key && now - this.begun > 120) {
       this.key = key;
+      this.begun = now;
       const side = (/** @type {Axis} */ axis, /** @type {number} */ low, /** @type {number} */ high) =>
         ({ kind: axis.kind, path: axis.path, index: axis.index, log: axis.log, low: axis.log ? 10 ** low : low, high: axis.log ? 10 ** high : high });
       this.job = new MapJob(app.engine, app.objective, ball, {
@@ -153,13 +156,13 @@ export class MapView {
       this.done = false;
       this.fresh = true;
     }
-    if (this.canvas.clientWidth !== this.shownWidth) this.fresh = true;
+    if (this.app.sizesNow.map.width !== this.shownWidth) this.fresh = true;
     this.place();
   }
 
   /** The handle where the ball is. */
   place() {
-    if (!this.canvas.clientWidth) return;
+    if (!this.app.sizesNow.map.width) return;
     const { app } = this, { across, up } = this.axes(), [left, right, bottom, top] = this.window(), [a, b] = [this.here(across), this.here(up)];
     const inside = a >= left && a <= right && b >= bottom && b <= top;
     this.handle.classList.toggle("away", !inside);
@@ -176,20 +179,20 @@ export class MapView {
   }
 
   wide() {
-    return this.canvas.clientWidth - M.left - M.right;
+    return this.app.sizesNow.map.width - M.left - M.right;
   }
 
   tall() {
-    return this.canvas.clientHeight - M.top - M.bottom;
+    return this.app.sizesNow.map.height - M.top - M.bottom;
   }
 
   /** Draw what is known. */
   draw() {
-    if (!this.fresh || !this.job || !this.canvas.clientWidth) return;
+    if (!this.fresh || !this.job || !this.app.sizesNow.map.width) return;
     this.fresh = false;
-    this.shownWidth = this.canvas.clientWidth;
+    this.shownWidth = this.app.sizesNow.map.width;
     const { app, canvas } = this, scale = app.pixels, inks = inksOf(app.dark), { across, up } = this.axes();
-    const width = canvas.clientWidth, height = canvas.clientHeight;
+    const { width, height } = app.sizesNow.map;
     if (canvas.width !== Math.round(width * scale)) canvas.width = Math.round(width * scale);
     if (canvas.height !== Math.round(height * scale)) canvas.height = Math.round(height * scale);
     const pen = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
@@ -222,23 +225,23 @@ export class MapView {
   /** The cells as pixels, and the legend. */
   paint() {
     const { job, app } = this, { verdicts, colours } = app.scene, steps = app.state.colour === "steps";
-    const pixels = new Uint32Array(this.image.data.buffer), counts = new Array(verdicts.length).fill(0);
-    const broken = ["diverged", "undefined"].map((kind) => verdicts.indexOf(kind)), settled = ["converged", "trapped", "saddle"].map((kind) => verdicts.indexOf(kind));
-    const table = colours.map(packed), scale = Math.log1p(Math.min(app.state.steps, 1000)), grey = packed("#c8c8c8"), line = packed("#ffffff");
+    const pixels = new Uint32Array(this.image.data.buffer), counts = new Array(verdicts.length).fill(0), wide = this.tile.width;
+    const among = (/** @type {string[]} */ kinds) => Uint8Array.from(verdicts, (/** @type {string} */ kind) => +kinds.includes(kind));
+    const broken = among(["diverged", "undefined"]), settled = among(["converged", "trapped", "saddle"]);
+    const table = Uint32Array.from(colours, packed), scale = Math.log1p(Math.min(app.state.steps, 1000)), grey = packed("#c8c8c8"), line = packed("#ffffff");
     for (let row = 0; row < ROWS; row++)
       for (let column = 0; column < COLUMNS; column++) {
-        const at = job.shown(column, row), kind = at < 0 ? 255 : job.kinds[at];
-        let colour = 0x00000000;
+        const at = job.shown(column, row), kind = at < 0 ? 255 : job.kinds[at], left = column * FINE, first = (ROWS - 1 - row) * FINE;
+        let colour = 0;
         if (kind !== 255) {
           counts[kind]++;
-          colour = !steps ? table[kind] : settled.includes(kind) ? cividis(1 - Math.log1p(job.steps[at]) / scale) : grey;
+          colour = !steps ? table[kind] : settled[kind] ? cividis(1 - Math.log1p(job.steps[at]) / scale) : grey;
         }
-        const hatched = broken.includes(kind);
-        for (let v = 0; v < FINE; v++)
-          for (let u = 0; u < FINE; u++) {
-            const X = column * FINE + u, Y = (ROWS - 1 - row) * FINE + v;
-            pixels[Y * this.tile.width + X] = hatched && (X + Y) % 9 === 0 ? line : colour;
-          }
+        for (let v = first; v < first + FINE; v++) {
+          const from = v * wide + left;
+          pixels[from] = pixels[from + 1] = pixels[from + 2] = colour;
+          if (broken[kind]) for (let u = 0; u < FINE; u++) if ((left + u + v) % 9 === 0) pixels[from + u] = line;
+        }
       }
     this.context.putImageData(this.image, 0, 0);
     this.tell(counts, steps);

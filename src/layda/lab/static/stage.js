@@ -11,7 +11,7 @@ import { stepParts, stepTerms } from "./terms.js";
 
 /** The picture: its ground where it is new, the balls always. @param {import("./app.js").App} app */
 export function drawPicture(app) {
-  const { canvas, over, pixels, objective } = app, width = canvas.clientWidth, height = canvas.clientHeight;
+  const { canvas, over, pixels, objective } = app, { width, height } = app.sizesNow.picture;
   if (!width || !height) return;
   if (!app.picture || app.picture.width !== width || app.picture.height !== height || app.picture.objective !== objective) {
     app.picture = new Picture(objective, width, height, app.dark);
@@ -38,7 +38,7 @@ export function drawBalls(app, pen, picture) {
 
 /** The strips, in the height that they need. @param {import("./app.js").App} app */
 export function drawStripes(app) {
-  const { stripes, pixels } = app, width = stripes.clientWidth, strips = stripData(app);
+  const { stripes, pixels } = app, { width } = app.sizesNow.strips, strips = stripData(app);
   const height = STRIP_HEIGHT * strips.length + 26;
   if (!width) return;
   if (stripes.width !== Math.round(width * pixels) || stripes.height !== Math.round(height * pixels)) {
@@ -79,8 +79,10 @@ export function stripData(app) {
 export function writeNumbers(app) {
   const { state, say } = app, path = app.paths[state.chosen], rule = app.ruleOf(app.ball());
   const k = Math.min(state.at < 0 ? path.step : app.at, Math.max(path.step - 1, 0));
-  const key = `${app.keys[state.chosen]}:${k}:${state.language}`;
+  const key = `${app.keys[state.chosen]}:${k}:${state.language}`, now = performance.now();
   if (app.numbers.dataset.key === key || !app.numbers.isConnected) return;
+  if (now - app.wrote < 50) return app.ask(); // nobody reads faster
+  app.wrote = now;
   app.numbers.dataset.key = key;
   if (path.step === 0) return app.numbers.replaceChildren(h("p", null, say("No step was taken.")));
   const terms = stepTerms(app.model(), rule, app.ball().numbers, path, k), n = path.dimension;
