@@ -150,10 +150,13 @@ export class App {
     let found = this.known(name.trim());
     if (!found && this.host.ask) {
       this.asked = name;
+      this.mistake = { message: this.say("Examining …"), text: name, position: -1, length: 0 };
+      this.ask();
       const reply = await this.host.ask({ ask: "objective", text: name });
       if (this.closed || this.asked !== name) return;
-      if (reply.error) this.mistake = { position: -1, length: 0, ...reply.error, text: name };
-      else this.typed.set((found = reply.objective).name, found).set(name.trim(), found);
+      this.mistake = reply.error ? { position: -1, length: 0, ...reply.error, text: name } : null;
+      if (reply.error) return this.ask();
+      this.typed.set((found = reply.objective).name, found).set(name.trim(), found);
     } else if (!found) this.mistake = { message: this.say("Typing a function needs Python: run “layda lab”."), text: name, position: -1, length: 0 };
     if (!found) return this.build();
     const before = this.objective;

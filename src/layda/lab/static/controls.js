@@ -75,7 +75,7 @@ export function ground(app) {
 
 /** A sentence, and the text with its mistake marked. @param {{message: string, text: string, position: number, length: number}} mistake */
 function marked({ message, text, position, length }) {
-  if (position < 0) return [message];
+  if (position < 0 || length === 0) return [message];
   const end = position + Math.max(length, 1);
   return [message, h("code", null, text.slice(0, position), h("mark", null, text.slice(position, end) || " "), text.slice(end))];
 }
