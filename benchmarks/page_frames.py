@@ -18,6 +18,7 @@ from typing import Any
 import layda
 
 _SCRIPT = ("FireAnimationFrame", "TimerFire", "EventDispatch")
+ARGUMENTS = ["--no-sandbox", "--disable-gpu"]
 _LAYOUT = ("UpdateLayoutTree", "Layout")
 RULES = (
     "heavy-ball:learning_rate=0.01,momentum=0.8", "nesterov:learning_rate=0.01,momentum=0.8", "adam:learning_rate=0.1",
@@ -72,7 +73,7 @@ def per_frame(events: list[dict[str, Any]]) -> list[float]:
 
 def first_paint(player: Any, path: Path) -> float:
     """Milliseconds from opening the file to its first paint, in a new browser."""
-    browser = player.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu"])
+    browser = player.chromium.launch(executable_path=shutil.which("chromium"), args=ARGUMENTS)
     page = browser.new_page(viewport={"width": 1280, "height": 900})
     page.goto(path.as_uri())
     page.wait_for_timeout(1500)
@@ -97,9 +98,8 @@ def main() -> None:
                   f"95% within {share:.1f} ms, longest {seen[-1]:.1f} ms")  # fmt: skip
         browser.close()
         paints = sorted(first_paint(player, exported(folder, "himmelblau")) for _ in range(7))
-        print(
-            f"first paint of the exported file: median {median(paints):.0f} ms, from {paints[0]:.0f} to {paints[-1]:.0f} ms"
-        )
+        low, high = paints[0], paints[-1]
+        print(f"first paint of the exported file: median {median(paints):.0f} ms, from {low:.0f} to {high:.0f} ms")
 
 
 if __name__ == "__main__":

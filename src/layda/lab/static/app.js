@@ -314,7 +314,7 @@ export class App {
     if (this.closed || !this.map) return;
     const wait = 150 - (performance.now() - this.touched);
     if (wait <= 0) this.map.update();
-    const more = this.map.slice(wait > 0 ? 1 : 8) || wait > 0;
+    const more = this.map.slice(wait > 0 ? 0.7 : 8) || wait > 0;
     if (!more || performance.now() - this.drawn > (wait > 0 ? 400 : 150)) {
       this.drawn = performance.now();
       this.map.draw();

@@ -67,8 +67,17 @@ export class Lanes {
     this.high = model.position.map(lane);
     this.peak = lane();
     this.tops = lane();
+    const most = Math.max(steps - this.first, 2) + 1;
+    this.room = { positions: new Float64Array(most * n), rests: new Float64Array(most * n), values: new Float64Array(most) };
     /** A ball's last rows as the stopping test reads them. @type {any} */
     this.last = { dimension: n, positions: new Float64Array(3 * n), rests: new Float64Array(3 * n), low: Array(n), high: Array(n), values: new Float64Array(3) };
+    this.sharedSplit = this.split = 0;
+    this.shared = new Int32Array(0);
+    /** @type {Line[]} of the part that observes */ this.before = [];
+    /** @type {Line[]} of the step */ this.after = [];
+    this.valueHere = false;
+    /** @type {boolean[]} */ this.restHere = [];
+    /** @type {boolean[]} */ this.nextHere = [];
     this.compile();
   }
 
@@ -194,7 +203,7 @@ export class Lanes {
 
   /** Look at step t, and find who ends there. */
   observe() {
-    const { model, lanes, varies, r, t, count, nextHere } = this, { carried, next, value, rests, dimension } = model;
+    const { model, lanes, varies, r, t, nextHere } = this, { carried, next, value, rests, dimension } = model;
     const row = this.row(t), ahead = t < this.steps ? this.row(t + 1).x : row.x, now = this.sides[t & 1], then = this.sides[1 - (t & 1)];
     this.places[this.place(t)] = this.now;
     for (const j of this.moving) {
@@ -278,9 +287,9 @@ export class Lanes {
     return last;
   }
 
-  /** A lane that ends, as the judge wants a path: the rows that it asks for. @param {number} k */
+  /** A lane that ends, as the judge wants a path: the rows that it asks for. Good until the next call. @param {number} k */
   view(k) {
-    const { model, r, t, lanes, varies, first } = this, { carried, dimension: n, slopes, estimates, rate, numbers } = model;
+    const { model, r, t, lanes, varies, first, room } = this, { carried, dimension: n, slopes, estimates, rate, numbers } = model;
     const code = this.codes[k], from = code === SPENT && first < t - 2 ? first : Math.max(0, t - 2), rows = t - from + 1;
     // Once more with the scalar machine, which also finds what no step needs.
     for (const name of this.settings) r[numbers[name]] = lanes[numbers[name]][k];
@@ -289,7 +298,7 @@ export class Lanes {
     const path = {
       code, step: t, steps: this.steps, dimension: n, offset: from, highest: this.peak[k],
       topRate: largest(r[rate], varies[rate] ? (t > 0 ? this.tops[k] : 0) : this.top),
-      positions: new Float64Array(rows * n), rests: new Float64Array(rows * n), values: new Float64Array(rows),
+      positions: room.positions.subarray(0, rows * n), rests: room.rests.subarray(0, rows * n), values: room.values.subarray(0, rows),
       low: this.low.map((side) => side[k]), high: this.high.map((side) => side[k]), rates: [r[rate]],
       slopes: slopes.map((register) => r[register]), estimates: estimates.map((register) => r[register]),
     };
@@ -345,9 +354,9 @@ export class Lanes {
 /** A line with its loop. @param {string} name @param {number} target @param {number[]} args @param {Uint8Array} varies @returns {Line} */
 function line(name, target, args, varies) {
   if (COMMUTE.has(name) && !varies[args[0]] && varies[args[1]]) args = [args[1], args[0], ...args.slice(2)];
-  const kernel = KERNELS[`${name}_${args.map((register) => "sv"[varies[register]]).join("")}`];
+  const kernels = /** @type {Record<string, any>} */ (KERNELS), kernel = kernels[`${name}_${args.map((register) => "sv"[varies[register]]).join("")}`];
   if (kernel) return { name, target, args, kernel };
-  const whole = KERNELS[`${name}_${"v".repeat(args.length)}`], filled = args.map(lane);
+  const whole = kernels[`${name}_${"v".repeat(args.length)}`], filled = args.map(lane);
   const spreading = (/** @type {Float64Array} */ o, /** @type {number} */ n, /** @type {any[]} */ ...given) =>
     whole(o, n, ...filled.map((array, k) => (varies[args[k]] ? given[k] : array.fill(given[k]))));
   return { name, target, args, kernel: spreading };

@@ -34,7 +34,7 @@ export class MapJob {
     this.numbers = { ...variant.defaults, ...way.numbers };
     const settings = this.sides.filter((side) => side.kind === "setting").map((side) => side.path);
     const starts = this.sides.filter((side) => side.kind === "start").map((side) => side.index);
-    this.lanes = new Lanes(engine.model(objective, variant), settings, starts, { steps, tolerance, every: engine.every, window: scene.constants.window });
+    this.lanes = lanesFor(engine.model(objective, variant), settings, starts, { steps, tolerance, every: engine.every, window: scene.constants.window });
     /** Cells by passes; a block never holds cells of two. @type {number[][]} */
     this.blocks = [];
     for (const stride of [8, 4, 2, 1]) {
@@ -86,7 +86,7 @@ export class MapJob {
 
   /** @param {number} lane that ends */
   judge(lane) {
-    const path = this.lanes.view(lane), at = this.block[this.lanes.ball[lane]];
+    const path = /** @type {any} */ (this.lanes.view(lane)), at = this.block[this.lanes.ball[lane]];
     this.kinds[at] = this.code[this.engine.verdict(this.objective, this.way, path, this.tolerance).kind];
     this.steps[at] = path.step;
     this.values[at] = path.values[path.step - path.offset];
@@ -106,4 +106,19 @@ export class MapJob {
     }
     return -1;
   }
+}
+
+/** @type {WeakMap<object, {key: string, lanes: Lanes}>} model -> its last lanes, whose memory is large */
+const KEPT = new WeakMap();
+
+/** Lanes, cleared of the map that had them before: only the newest map of a model may work. @param {import("./model.js").Model} model @param {string[]} settings @param {number[]} starts @param {any} options */
+function lanesFor(model, settings, starts, options) {
+  const key = JSON.stringify([settings, starts, options]), kept = KEPT.get(model);
+  if (kept?.key !== key) {
+    const lanes = new Lanes(model, settings, starts, options);
+    KEPT.set(model, { key, lanes });
+    return lanes;
+  }
+  kept.lanes.count = kept.lanes.ended.length = 0;
+  return kept.lanes;
 }

@@ -145,7 +145,7 @@ export class MapView {
     }
     const key = JSON.stringify([app.objective.name, ball.rule, ball.word, fixed, start, state.steps, state.tolerance, across.name, up.name, left, right, bottom, top]);
     const now = performance.now();
-    if (key !== this.key && now - this.begun > 120) {
+    if (key !== this.key && now - this.begun > 200) {
       this.key = key;
       this.begun = now;
       const side = (/** @type {Axis} */ axis, /** @type {number} */ low, /** @type {number} */ high) =>

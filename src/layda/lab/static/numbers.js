@@ -42,6 +42,7 @@ export function exponent(a) {
  * @returns {boolean}
  */
 export function bit(a, place) {
+  if (a > -2147483649 && a < 2147483648 && place < 31) return (((a | 0) >> place) & 1) === 1; // as nearly always
   if (!(a > -2251799813685248 && a < 2251799813685248)) return false;
   return Math.abs(Math.floor(Math.trunc(a) / POWERS[place + 1022]) % 2) === 1;
 }
