@@ -11,7 +11,7 @@ export function header(app) {
   const language = h("select", { id: app.id("language"), "aria-label": say("Language"), onchange: () => app.edit((next) => (next.language = language.value)) },
     ...Object.entries(scene.languages).map(([code, name]) => h("option", { value: code, lang: code }, name)));
   language.value = state.language;
-  const theme = h("button", { id: app.id("theme"), class: "plain", "aria-label": app.dark ? say("Light colours") : say("Dark colours"), onclick: () => ((app.theme = app.dark ? "light" : "dark"), app.build()) }, app.dark ? "☀" : "☾");
+  const theme = h("button", { id: app.id("theme"), class: "plain", "aria-label": app.dark ? say("Light colours") : say("Dark colours"), onclick: () => ((app.theme = app.dark ? "light" : "dark"), app.build()) }, "◐");
   return h("header", null, h("h1", null, "layda", h("span", { class: "soft" }, ` ${say("roll the ball yourself")}`)), h("div", { class: "row" }, language, theme));
 }
 
