@@ -53,3 +53,9 @@ def test_other_bounds_and_starts_are_another_search(forgetful):
         assert isinstance(known_minima(other), KnownMinima)
     known_minima(objective)
     assert len(forgetful) == 3
+
+
+@pytest.mark.parametrize("formula", ["x^2 - y^2", "x*y", "sin(x)*y", "x + y", "-x^2 - y^2"])
+def test_a_function_that_falls_for_ever_has_no_minimum_far_away(formula: str) -> None:
+    """The search used to stop where f overflowed, and to call that a minimum of −1e308."""
+    assert known_minima(to_objective(formula)).minima == ()

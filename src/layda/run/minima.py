@@ -25,7 +25,8 @@ _GRID = 4001  # points of the grid on which a 1-D objective's slope is looked at
 _STARTS_PER_COORDINATE = 16
 _MOST_STARTS = 64
 _SEED = 20130617
-_SEARCH = "1"  # of the kept minima: how they were searched for, the numbers above included
+_FARTHEST = 1e6  # sides of the box: a search that goes beyond is on its way down for ever
+_SEARCH = "2"  # of the kept minima: how they were searched for, the numbers above included
 _REMEMBERED: OrderedDict[str, KnownMinima] = OrderedDict()
 _MOST_REMEMBERED = 128
 _SEARCHING = Lock()
@@ -142,21 +143,31 @@ def _value_and_gradient(objective: Objective) -> Callable[[Array], tuple[float, 
     return at
 
 
+class _Gone(Exception):  # noqa: N818 - no error: it ends a search from within
+    """The search has left for infinity."""
+
+
 def _polished(objective: Objective, start: Array) -> Minimum | None:
     from scipy.optimize import minimize
 
     slope_of = _value_and_gradient(objective)
+    low, high = np.array(objective.box).T
 
     def safe(x: Array) -> tuple[float, Array]:
+        if not np.all(np.abs(x - low) <= _FARTHEST * (high - low)):
+            raise _Gone
         value, slope = slope_of(x)
         if not np.isfinite(value) or not np.all(np.isfinite(slope)) or not objective.is_defined(x):
             return 1e300, np.zeros(len(x))
         return value, slope
 
     with np.errstate(all="ignore"):
-        result = minimize(
-            safe, start, jac=True, method="L-BFGS-B", options={"maxiter": 2000, "ftol": 0.0, "gtol": 1e-10}
-        )
+        try:
+            result = minimize(
+                safe, start, jac=True, method="L-BFGS-B", options={"maxiter": 2000, "ftol": 0.0, "gtol": 1e-10}
+            )
+        except _Gone:
+            return None
     slope = safe(result.x)[1]
     scale = abs(float(result.fun)) + float(np.max(np.abs(safe(start)[1])))
     if result.fun >= 1e299 or not np.max(np.abs(slope)) <= 1e-5 * max(scale, 1e-300):

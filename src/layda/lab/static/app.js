@@ -398,7 +398,7 @@ export class App {
       numbers: h("section", { class: "panel", "data-panel": "numbers" }, h("h2", null, say("One step in numbers")), this.numbers),
       map: mapPanel(this), objective: first, balls: cards, tour: guide, save,
     });
-    const wanted = this.host.show ? this.host.show.split(",") : PANELS;
+    const asked = this.host.show.split(",").filter((name) => PANELS.includes(name)), wanted = asked.length ? asked : PANELS;
     const column = (/** @type {string[]} */ names) => names.filter((name) => wanted.includes(name)).map((name) => panels[name]);
     const [wide, side] = [column(["picture", "strips", "numbers", "map"]), column(["tour", "objective", "balls", "save"])];
     if (!wanted.includes("map")) this.map = /** @type {any} */ (null);
