@@ -218,6 +218,31 @@ def test_a_link_holds_everything(tmp_path: Path) -> None:
         assert "nan" not in settled(seen.page).lower()
 
 
+def test_what_is_turned_is_kept_and_what_is_shown_is_in_force(tmp_path: Path) -> None:
+    with opened(tmp_path, {**TWO, "balls": balls("heavy-ball")}, "#l=__proto__&z=300,400,0,1") as seen:
+        page, field = seen.page, ".ball .slider:nth-of-type(4) input[type=number]"
+        before = settled(page)
+        page.fill(field, "0.5")
+        page.press(field, "Enter")
+        before = changed(page, before)
+        page.fill(field, "5")
+        page.press(field, "Enter")
+        before = changed(page, before)
+        assert page.input_value(field) == "1"
+        page.fill(field, "0.5")
+        page.press(field, "Enter")
+        before = changed(page, before)
+        page.focus('select[aria-label="rule of ball 1"]')
+        page.select_option('select[aria-label="rule of ball 1"]', "nesterov")
+        assert "momentum%3D0.5" in changed(page, before)
+        assert page.evaluate("() => document.activeElement.getAttribute('aria-label')") == "rule of ball 1"
+        page.click('button:text-is("Play")')
+        page.select_option(".pick select", "lecture")
+        page.wait_for_timeout(300)
+        assert "k=" not in settled(page)
+        assert page.inner_text(".transport .wide") == "Play"
+
+
 def test_nothing_moves_by_itself_and_less_where_that_is_asked(tmp_path: Path) -> None:
     with opened(tmp_path, TWO) as seen:
         before = seen.page.inner_text(".counter")

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from layda.backends.tape import OPERATIONS, tape
-from layda.errors import SpecError
+from layda.errors import LaydaError, SpecError
 from layda.functions import NAMED
 from layda.lab.settings import choice_of, made
 from layda.lab.tour import tour
@@ -17,6 +17,7 @@ from layda.lab.wording import SETTINGS, translations
 from layda.measures import CONSTANTS, VERDICTS, settled
 from layda.measures.ending import SCALARS, ending_program
 from layda.objective import TracedObjective
+from layda.objectives import CLASSICS, classic, formula
 from layda.plots.maps import VERDICT_COLOURS
 from layda.program import gradient, trace
 from layda.program.tracing import Graph
@@ -95,6 +96,7 @@ def objective_data(objective: TracedObjective) -> dict[str, Any]:
     known = known_minima(objective)
     return {
         "name": objective.name,
+        "spec": _spec(objective),
         "equation": objective.equation,
         "description": objective.description,
         "source": objective.source,
@@ -112,6 +114,16 @@ def objective_data(objective: TracedObjective) -> dict[str, Any]:
         "sign": tape(inertia_program(objective)),
         "defined": None if objective.defined is None else tape(objective.defined),
     }
+
+
+def _spec(objective: TracedObjective) -> str | None:
+    """The text that stands for the objective in Python and on the command line; a function of one's own has none."""
+    name = objective.name
+    try:
+        meant = classic(name) if name in CLASSICS else formula(name)
+    except LaydaError:
+        return None  # neither a classic nor a formula
+    return name if meant.identity == objective.identity else None
 
 
 def _rate(objective: TracedObjective) -> float:

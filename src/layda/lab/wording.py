@@ -52,7 +52,9 @@ _PICTURES = (
     later("Map"), later("Where would this ball end with other settings? Click, or use the arrow keys, to go there."),
     later("Settings on the map; arrow keys move, + and − zoom"), later("outside this part of the map"),
     later("across"), later("up"), later("Colours"), later("verdict"), later("Zoom in"), later("Zoom out"),
-    later("The whole map"), later("steps until settled: many to few"), later("did not settle"),
+    later("The whole map"),
+    later("after at most {steps} steps"), later("0 throughout"),
+    later("steps until settled: many to few"), later("did not settle"),
 )  # fmt: skip
 _VERDICTS = (
     later("settled after {steps} steps at a minimum; no better one is known"),

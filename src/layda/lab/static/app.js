@@ -8,7 +8,7 @@ import { MapView } from "./mapview.js";
 import { header, mapPanel, stripChoice, transport, transportBar } from "./panels.js";
 import { saver } from "./save.js";
 import { drawPicture, drawStripes } from "./stage.js";
-import { decoded, encoded, firstState, suiting } from "./state.js";
+import { ballOf, decoded, encoded, firstState, suiting } from "./state.js";
 import { stepAt } from "./strips.js";
 import { tour } from "./tour.js";
 import { sentence, speakerOf } from "./words.js";
@@ -41,6 +41,7 @@ export class App {
     this.mistake = /** @type {any} */ (null);
     this.playing = false;
     this.speed = 20;
+    this.turn = 0;
     this.touched = this.drawn = this.wrote = -Infinity; // when the state was changed, the map drawn, the numbers written
     /** @type {any} the bar's parts */ this.bar = {};
     this.sizesNow = { picture: { width: 0, height: 0 }, strips: { width: 0, height: 0 }, map: { width: 0, height: 0 } };
@@ -57,9 +58,18 @@ export class App {
     this.theme = "";
     root.classList.add("layda");
     this.listen();
-    if (this.objective.name !== this.state.objective) this.choose(this.state.objective, true);
+    this.begin();
+  }
+
+  /** Show the state; where its objective has to be asked for, on what there is until it comes. */
+  begin() {
+    const { objective, start } = this.state, wanted = [...start];
+    this.turn++;
+    this.playing = false;
+    this.objective = this.known(objective) ?? this.objective;
     this.settleIn();
-    this.build();
+    if (this.known(objective)) this.build();
+    else this.choose(objective, wanted);
   }
 
   /** What the whole page listens to; all of it ends with `close`. */
@@ -117,11 +127,12 @@ export class App {
 
   /** Change the state and show it. @param {(state: import("./state.js").State) => any} change */
   edit(change) {
-    const before = this.shape();
+    const before = this.shape(), { language } = this.state, count = this.state.balls.length;
     const state = structuredClone(this.state);
     change(state);
     this.state = state;
     this.settleIn();
+    if (state.language !== language || state.balls.length !== count) this.advice = [];
     if (this.shape() !== before) this.build();
     this.touched = performance.now();
     this.ask();
@@ -144,52 +155,64 @@ export class App {
     }
   }
 
-  /** Roll on another objective. @param {string} name of a classic, or a formula @param {boolean} [keep] the state's start */
-  async choose(name, keep = false) {
+  /** Roll on another objective. @param {string} name of a classic, or a formula @param {number[]} [start] with the state's settings as they are */
+  async choose(name, start) {
+    const turn = ++this.turn; // an answer that comes after another choice is no longer wanted
     this.mistake = null;
+    this.playing = false;
     let found = this.known(name.trim());
     if (!found && this.host.ask) {
-      this.asked = name;
       this.mistake = { message: this.say("Examining …"), text: name, position: -1, length: 0 };
-      this.ask();
+      this.build();
       const reply = await this.host.ask({ ask: "objective", text: name });
-      if (this.closed || this.asked !== name) return;
-      this.mistake = reply.error ? { position: -1, length: 0, ...reply.error, text: name } : null;
-      if (reply.error) return this.ask();
+      if (this.closed || this.turn !== turn) return;
+      this.mistake = reply.error ? { position: -1, length: 0, ...reply.error, message: this.told(reply.error), text: name } : null;
+      if (reply.error) return this.stay();
       this.typed.set((found = reply.objective).name, found).set(name.trim(), found);
     } else if (!found) this.mistake = { message: this.say("Typing a function needs Python: run “layda lab”."), text: name, position: -1, length: 0 };
-    if (!found) return this.build();
+    if (!found) return this.stay();
     const before = this.objective;
     this.objective = found;
     this.advice = [];
     this.edit((state) => {
-      for (const ball of keep ? [] : state.balls) {
+      for (const ball of start ? [] : state.balls) {
         const rule = this.ruleOf(ball); // a rate that nobody has turned follows the objective
         if (ball.numbers["learning_rate.initial"] === suiting(before, rule)) ball.numbers["learning_rate.initial"] = suiting(found, rule);
       }
-      Object.assign(state, { objective: found.name }, keep ? {} : { start: [...found.start], window: null, at: -1 });
+      Object.assign(state, { objective: found.name }, start ? { start: [...start] } : { start: [...found.start], window: null, at: -1 });
     });
     this.build();
   }
 
-  /** A link's state. @param {string} text */
-  restore(text) {
-    const next = decoded(this.scene, text, firstState(this.scene, this.state.language)), found = this.known(next.objective);
-    this.state = next;
-    if (found) this.objective = found;
-    else this.choose(next.objective, true);
+  /** Remain on the objective that there is. */
+  stay() {
+    this.state.objective = this.objective.name;
     this.settleIn();
     this.build();
+  }
+
+  /** What an answer says went wrong. @param {any} error */
+  told(error) {
+    return error.own ? this.say(error.message) : error.message;
+  }
+
+  /** A link's state. @param {string} text */
+  restore(text) {
+    this.state = decoded(this.scene, text, firstState(this.scene, this.state.language));
+    this.begin();
   }
 
   /** A state that the host sets. @param {any} given */
   take(given) {
     if (!given || JSON.stringify(given) === JSON.stringify(this.state)) return;
-    const next = { ...firstState(this.scene, this.state.language), ...structuredClone(given) }, found = this.known(next.objective);
-    if (found) this.objective = found;
+    const usual = firstState(this.scene, this.state.language), next = { ...usual, ...structuredClone(given) };
+    next.balls = next.balls.filter((/** @type {any} */ ball) => this.engine.rules.has(ball?.rule)).map((/** @type {any} */ ball) => {
+      const made = ballOf(this.scene, this.objective, ball.rule, ball.word);
+      return { ...made, numbers: { ...made.numbers, ...ball.numbers } };
+    });
+    if (!next.balls.length) next.balls = usual.balls;
     this.state = next;
-    this.settleIn();
-    this.build();
+    this.begin();
   }
 
   /** Another scene. @param {any} scene */
@@ -212,8 +235,8 @@ export class App {
 
   /** Take settings from the tour. @param {any} given @param {number} chapter */
   settle(given, chapter) {
-    const found = this.known(given.objective);
-    if (found) this.objective = found;
+    this.objective = this.known(given.objective) ?? this.objective;
+    this.turn++;
     this.playing = false;
     this.advice = [];
     this.edit((state) => Object.assign(state, structuredClone(given), { chapter, at: given.at ?? -1, window: given.window ?? null, chosen: given.chosen ?? 0 }));
@@ -222,14 +245,15 @@ export class App {
   /** Ask Python why a ball ended so. @param {number} index */
   async advise(index) {
     const { state } = this, ball = state.balls[index];
-    this.advice[index] = { waiting: true };
+    const key = this.keys[index], mine = (this.advice[index] = { waiting: true });
     this.ask();
     const reply = await /** @type {any} */ (this.host.ask)({
       ask: "advice", objective: this.objective.name, rule: ball.rule, word: ball.word, numbers: ball.numbers, start: state.start,
       steps: state.steps, tolerance: state.tolerance, language: state.language,
     });
-    if (this.closed) return;
-    this.advice[index] = reply.error ? { error: reply.error.message } : reply.advice;
+    // Not of a ball that is another one by now, or in another language.
+    if (this.closed || this.advice[index] !== mine || this.keys[index] !== key) return;
+    this.advice[index] = reply.error ? { error: this.told(reply.error) } : reply.advice;
     this.ask();
   }
 
@@ -280,7 +304,7 @@ export class App {
       const key = JSON.stringify([ball, state.start, state.steps, state.tolerance, objective.name]);
       if (key === this.keys[index]) return;
       this.keys[index] = key;
-      if (this.advice[index] && !this.advice[index].waiting) this.advice[index] = undefined;
+      this.advice[index] = undefined;
       this.paths[index] = this.engine.path(objective, ball, state.start, state.steps, state.tolerance);
       this.verdicts[index] = this.engine.verdict(objective, ball, this.paths[index], state.tolerance);
       this.changed = true;
@@ -330,7 +354,7 @@ export class App {
     if (steps < 1) return;
     this.clock += (steps / this.speed) * 1000;
     this.state.at = Math.min(this.at + steps, this.longest);
-    if (this.state.at >= this.longest) this.playing = false;
+    if (this.state.at >= this.longest) [this.playing, this.state.at] = [false, -1];
   }
 
   play() {

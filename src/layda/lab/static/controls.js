@@ -1,6 +1,6 @@
 // What is turned: the objective, the start, the budget, and the settings of every ball.
 
-import { h, shown } from "./dom.js";
+import { clamp, h, shown } from "./dom.js";
 import { lookOf, marker } from "./looks.js";
 import { isLog, spanOf } from "./mapview.js";
 import { ballOf, MOST_BALLS, MOST_STEPS, within } from "./state.js";
@@ -19,7 +19,11 @@ export function slider({ label, symbol, low, high, log = false, step, get, set, 
   });
   const field = h("input", {
     type: "number", step: "any", "aria-label": label,
-    onchange: () => (field.value !== "" && Number.isFinite(field.valueAsNumber) ? set(field.valueAsNumber) : refresh()),
+    onchange: () => {
+      if (field.value !== "" && Number.isFinite(field.valueAsNumber)) set(field.valueAsNumber);
+      last = NaN; // what was typed may not be what is allowed
+      refresh();
+    },
   });
   let last = NaN, written = ""; // what is shown; what is being typed is left alone
   const name = h("label", { for: id, title: label }, h("span", { class: "symbol" }, symbol ?? label), symbol ? h("span", { class: "sr" }, ` ${label}`) : null);
@@ -27,7 +31,7 @@ export function slider({ label, symbol, low, high, log = false, step, get, set, 
     const value = get();
     if (value === last && field.matches(":focus")) return;
     if (value === last && field.value === written) return; // nothing for the browser to lay out again
-    range.value = String(into(value));
+    range.value = String(clamp(into(value), into(low), into(high)));
     range.setAttribute("aria-valuetext", `${symbol ?? label} = ${shown(value, 6)}`);
     field.value = written = shown(value, 8);
     last = value;
@@ -94,7 +98,7 @@ export function balls(app) {
   const { say, scene, state } = app, cards = state.balls.map((/** @type {any} */ _, /** @type {number} */ index) => card(app, index));
   const rule = h("select", { id: app.id("add"), "aria-label": say("rule to add") }, ...scene.rules.map((/** @type {any} */ one) => h("option", { value: one.name }, one.name)));
   rule.value = "nesterov";
-  const add = h("button", { onclick: () => app.edit((/** @type {any} */ next) => next.balls.push(ballOf(scene, app.objective, rule.value))), disabled: state.balls.length >= MOST_BALLS }, say("Add a ball"));
+  const add = h("button", { id: app.id("add-ball"), onclick: () => app.edit((/** @type {any} */ next) => next.balls.push(ballOf(scene, app.objective, rule.value))), disabled: state.balls.length >= MOST_BALLS }, say("Add a ball"));
   const link = h("input", { type: "checkbox", id: app.id("link"), onchange: () => app.edit((/** @type {any} */ next) => (next.linked = link.checked)) });
   link.checked = state.linked;
   const element = h("section", { class: "panel", "data-panel": "balls" }, h("h2", null, say("Balls")), ...cards.map((/** @type {Part} */ one) => one.element),
@@ -106,14 +110,14 @@ export function balls(app) {
 function card(app, index) {
   const { say, scene } = app, ball = app.state.balls[index], rule = app.ruleOf(ball), many = app.state.balls.length > 1;
   const own = (/** @type {string} */ name) => app.id(`ball-${index}-${name}`);
-  const choice = h("select", { "aria-label": say("rule of ball {number}", { number: index + 1 }), onchange: () => app.edit((/** @type {any} */ state) => (state.balls[index] = kept(app, choice.value, ball))) },
+  const choice = h("select", { id: own("rule"), "aria-label": say("rule of ball {number}", { number: index + 1 }), onchange: () => app.edit((/** @type {any} */ state) => (state.balls[index] = kept(app, choice.value, app.state.balls[index]))) },
     ...scene.rules.map((/** @type {any} */ one) => h("option", { value: one.name }, one.name)));
   choice.value = ball.rule;
-  const word = rule.choice ? h("select", { "aria-label": say(rule.choice), onchange: () => app.edit((/** @type {any} */ state) => (state.balls[index] = kept(app, ball.rule, app.state.balls[index], word.value))) }, ...rule.words.map((/** @type {string} */ one) => h("option", { value: one }, `${rule.choice}: ${one}`))) : null;
+  const word = rule.choice ? h("select", { id: own("word"), "aria-label": say(rule.choice), onchange: () => app.edit((/** @type {any} */ state) => (state.balls[index] = kept(app, ball.rule, app.state.balls[index], word.value))) }, ...rule.words.map((/** @type {string} */ one) => h("option", { value: one }, `${rule.choice}: ${one}`))) : null;
   if (word) word.value = ball.word;
   const look = h("input", { type: "radio", name: app.id("chosen"), id: own("look"), onchange: () => app.edit((/** @type {any} */ state) => (state.chosen = index)) });
   look.checked = app.state.chosen === index;
-  const drop = h("button", { class: "plain", "aria-label": say("remove ball {number}", { number: index + 1 }), title: say("remove"), onclick: () => app.edit((/** @type {any} */ state) => {
+  const drop = h("button", { id: own("drop"), class: "plain", "aria-label": say("remove ball {number}", { number: index + 1 }), title: say("remove"), onclick: () => app.edit((/** @type {any} */ state) => {
     state.balls.splice(index, 1);
     if (state.chosen >= index) state.chosen = Math.max(state.chosen - 1, 0);
   }) }, "×");

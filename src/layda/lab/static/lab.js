@@ -60,7 +60,7 @@ export function served(scene) {
       const answer = await fetch("/api/ask", { method: "POST", headers: { "Content-Type": "application/json", "X-Layda": "1" }, body: JSON.stringify(message) });
       reply = await answer.json();
     } catch {
-      reply = { error: { message: "layda does not answer; is it still running?", position: -1, length: 0 } };
+      reply = { error: { message: "layda does not answer; is it still running?", own: true, position: -1, length: 0 } };
     }
     model.hear({ ...reply, id: message.id });
   });

@@ -108,17 +108,13 @@ export class MapJob {
   }
 }
 
-/** @type {WeakMap<object, {key: string, lanes: Lanes}>} model -> its last lanes, whose memory is large */
-const KEPT = new WeakMap();
+/** @type {{model: object, key: string, lanes: Lanes} | null} the last lanes, whose memory is large */
+let newest = null;
 
-/** Lanes, cleared of the map that had them before: only the newest map of a model may work. @param {import("./model.js").Model} model @param {string[]} settings @param {number[]} starts @param {any} options */
+/** Lanes, cleared of the map that had them before: only the newest map may work. @param {import("./model.js").Model} model @param {string[]} settings @param {number[]} starts @param {any} options */
 function lanesFor(model, settings, starts, options) {
-  const key = JSON.stringify([settings, starts, options]), kept = KEPT.get(model);
-  if (kept?.key !== key) {
-    const lanes = new Lanes(model, settings, starts, options);
-    KEPT.set(model, { key, lanes });
-    return lanes;
-  }
-  kept.lanes.count = kept.lanes.ended.length = 0;
-  return kept.lanes;
+  const key = JSON.stringify([settings, starts, options]);
+  if (newest?.model !== model || newest.key !== key) newest = { model, key, lanes: new Lanes(model, settings, starts, options) };
+  newest.lanes.count = newest.lanes.ended.length = 0;
+  return newest.lanes;
 }

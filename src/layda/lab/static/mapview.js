@@ -6,7 +6,7 @@ import { inksOf } from "./looks.js";
 import { MapJob } from "./map.js";
 import { within } from "./state.js";
 
-const COLUMNS = 160, ROWS = 100, FINE = 3;
+const COLUMNS = 160, ROWS = 100, FINE = 3, MOST_MAPPED = 1000;
 const M = { left: 52, right: 12, top: 8, bottom: 34 };
 // Cividis (Nuñez, Anderton and Renslow 2018), every eighth of its length.
 const CIVIDIS = [[0, 34, 78], [18, 53, 112], [59, 73, 108], [87, 93, 109], [112, 113, 115], [138, 134, 120], [165, 156, 116], [195, 180, 105], [225, 204, 85]];
@@ -73,14 +73,16 @@ export class MapView {
   axes() {
     const { state } = this.app, all = axesOf(this.app.objective, this.app.ruleOf(this.app.ball()));
     const [across, up] = state.axes.split(",").map((/** @type {string} */ name) => all.find((axis) => axis.name === name));
-    const first = across ?? all[0];
-    return { all, across: first, up: up && up !== first ? up : all.find((axis) => axis !== first && !axis.path.endsWith("decay")) ?? all[1] };
+    const first = across ?? all[0], asked = across !== undefined && up !== undefined && up !== across;
+    return { all, asked, across: first, up: up && up !== first ? up : all.find((axis) => axis !== first && !axis.path.endsWith("decay")) ?? all[1] };
   }
 
   /** Left, right, bottom, top; powers of ten on logarithmic axes. */
   window() {
-    const { across, up } = this.axes();
-    return this.app.state.window ?? [across.low, across.high, up.low, up.high];
+    const { across, up, asked } = this.axes(), { window } = this.app.state;
+    // A window is of the axes that were asked for, and numbers end at 1e±300.
+    const fits = window && asked && [across, up].every((axis, k) => !axis.log || (window[2 * k] > -300 && window[2 * k + 1] < 300));
+    return fits ? window : [across.low, across.high, up.low, up.high];
   }
 
   /** Where the ball is on an axis. @param {Axis} axis */
@@ -151,7 +153,7 @@ export class MapView {
       const side = (/** @type {Axis} */ axis, /** @type {number} */ low, /** @type {number} */ high) =>
         ({ kind: axis.kind, path: axis.path, index: axis.index, log: axis.log, low: axis.log ? 10 ** low : low, high: axis.log ? 10 ** high : high });
       this.job = new MapJob(app.engine, app.objective, ball, {
-        x: side(across, left, right), y: side(up, bottom, top), columns: COLUMNS, rows: ROWS, start: state.start, steps: Math.min(state.steps, 1000), tolerance: state.tolerance,
+        x: side(across, left, right), y: side(up, bottom, top), columns: COLUMNS, rows: ROWS, start: state.start, steps: Math.min(state.steps, MOST_MAPPED), tolerance: state.tolerance,
       });
       this.done = false;
       this.fresh = true;
@@ -228,7 +230,7 @@ export class MapView {
     const pixels = new Uint32Array(this.image.data.buffer), counts = new Array(verdicts.length).fill(0), wide = this.tile.width;
     const among = (/** @type {string[]} */ kinds) => Uint8Array.from(verdicts, (/** @type {string} */ kind) => +kinds.includes(kind));
     const broken = among(["diverged", "undefined"]), settled = among(["converged", "trapped", "saddle"]);
-    const table = Uint32Array.from(colours, packed), scale = Math.log1p(Math.min(app.state.steps, 1000)), grey = packed("#c8c8c8"), line = packed("#ffffff");
+    const table = Uint32Array.from(colours, packed), scale = Math.log1p(Math.min(app.state.steps, MOST_MAPPED)), grey = packed("#c8c8c8"), line = packed("#ffffff");
     for (let row = 0; row < ROWS; row++)
       for (let column = 0; column < COLUMNS; column++) {
         const at = job.shown(column, row), kind = at < 0 ? 255 : job.kinds[at], left = column * FINE, first = (ROWS - 1 - row) * FINE;
@@ -266,7 +268,7 @@ export class MapView {
         return h("li", null, swatch, text);
       }));
     }
-    this.progress.textContent = this.done ? "" : percent(job.share());
+    this.progress.textContent = this.done ? (app.state.steps > MOST_MAPPED ? app.say("after at most {steps} steps", { steps: MOST_MAPPED }) : "") : percent(job.share());
   }
 }
 

@@ -99,7 +99,7 @@ export function pythonOf(app) {
   const start = `(${state.start.map(python).join(", ")},)`, decays = made.some((/** @type {any} */ one) => one.parts[0].includes("Decay"));
   return [
     "import layda", `from layda.rules import ${names.join(", ")}`, ...(decays ? ["from layda.schedules import ExponentialDecay"] : []), "",
-    `race = layda.race(${JSON.stringify(objective.name)}, [`, ...lines, `], start=${start}, steps=${state.steps}${ofTolerance(app, ", tolerance=")})`, 'layda.plot(race, "race.png")',
+    `race = layda.race(${objective.spec === null ? "your_function" : JSON.stringify(objective.spec)}, [`, ...lines, `], start=${start}, steps=${state.steps}${ofTolerance(app, ", tolerance=")})`, 'layda.plot(race, "race.png")',
   ].join("\n");
 }
 
@@ -110,5 +110,5 @@ export function commandOf(app) {
     const { rule, parts } = ruleText(app, ball);
     return `--rule ${quoted(`${rule.python}(${[...parts, ...(rule.choice ? [`${rule.choice}=${ball.word}`] : [])].join(", ")})`)}`;
   });
-  return [`layda race ${quoted(objective.name)}`, `--start=${state.start.map(String).join(",")}`, `--steps ${state.steps}${ofTolerance(app, " --tolerance ")}`, ...rules].join(" \\\n  ");
+  return [`layda race ${quoted(objective.spec ?? "your_file.py:your_function")}`, `--start=${state.start.map(String).join(",")}`, `--steps ${state.steps}${ofTolerance(app, " --tolerance ")}`, ...rules].join(" \\\n  ");
 }

@@ -72,7 +72,7 @@ export function stripData(app) {
       title: say("weights of past gradients in the step just made"), log: false, lines: [], bars: weightsOf(app.model(), numbers, path, Math.min(app.at, path.step), 400),
     }),
   });
-  return STRIPS.filter((name) => state.strips.includes(name)).map((name) => ({ ...make[name](), brief: say(STRIP_NAMES[name]) }));
+  return STRIPS.filter((name) => state.strips.includes(name)).map((name) => ({ ...make[name](), brief: say(STRIP_NAMES[name]), none: say("0 throughout") }));
 }
 
 /** One step of the chosen ball, written out. @param {import("./app.js").App} app */

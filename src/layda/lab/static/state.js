@@ -93,8 +93,8 @@ export function decoded(scene, text, usual) {
     if (at < 0 || value === null) continue;
     if (key === "o" && value.trim() && value.length <= 1000) state.objective = value;
     if (key === "x") state.start = numbersOf(value) ?? state.start;
-    if (key === "n") state.steps = whole(value, 1, MOST_STEPS) ?? state.steps;
-    if (key === "q" && isNumber(value)) state.tolerance = clamp(Number(value), 0, 0.5);
+    if (key === "n") state.steps = whole(value, 0, Math.max(MOST_STEPS, usual.steps)) ?? state.steps;
+    if (key === "q" && isNumber(value)) state.tolerance = clamp(Number(value), 0, 1 - 2 ** -53);
     if (key === "c") state.chosen = whole(value, 0, MOST_BALLS - 1) ?? state.chosen;
     if (key === "k") state.at = whole(value, -1, MOST_STEPS) ?? state.at;
     if (key === "t") state.chapter = whole(value, 0, scene.tour.en.length) ?? state.chapter;
@@ -103,8 +103,8 @@ export function decoded(scene, text, usual) {
     if (key === "m" && /^[\w.]+,[\w.]+$/.test(value)) state.axes = value;
     if (key === "w" && ["verdict", "steps"].includes(value)) state.colour = value;
     if (key === "z") state.window = windowFrom(numbersOf(value)) ?? state.window;
-    if (key === "l" && scene.languages[value]) state.language = value;
-    if (key === "b" && balls.length < MOST_BALLS) balls.push(...ballFrom(scene, value));
+    if (key === "l" && Object.hasOwn(scene.languages, value)) state.language = value;
+    if (key === "b" && balls.length < Math.max(MOST_BALLS, usual.balls.length)) balls.push(...ballFrom(scene, value));
   }
   if (balls.length) state.balls = balls;
   state.chosen = Math.min(state.chosen, state.balls.length - 1);

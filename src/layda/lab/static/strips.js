@@ -15,7 +15,7 @@ const LEFT = 52, RIGHT = 12, TOP = 28, LOW = 10;
  * @property {number} [kind] marker at the scrubber
  * @property {string} [name] shown beside the strip's title
  */
-/** @typedef {{title: string, brief: string, log: boolean, lines: Line[], bars?: Float64Array, note?: string}} Strip */
+/** @typedef {{title: string, brief: string, log: boolean, none?: string, lines: Line[], bars?: Float64Array, note?: string}} Strip */
 
 /**
  * All strips, one under the other.
@@ -51,10 +51,11 @@ export function stepAt(x, width, steps) {
 
 /** @param {any} pen @param {Strip} strip @param {number} top @param {number} wide @param {(k: number) => number} across @param {number} at @param {any} inks @param {boolean} dark */
 function drawStrip(pen, strip, top, wide, across, at, inks, dark) {
-  const tall = STRIP_HEIGHT - TOP - LOW, { low, high } = rangeOf(strip);
+  const tall = STRIP_HEIGHT - TOP - LOW, { low, high, empty } = rangeOf(strip);
   const scaled = (/** @type {number} */ value) => (strip.log ? Math.log10(value) : value);
   const up = (/** @type {number} */ value) => top + TOP + (1 - (scaled(value) - low) / (high - low)) * tall;
-  drawAxis(pen, strip, top, wide, up, low, high, inks);
+  drawAxis(pen, empty && strip.lines.length ? { ...strip, note: strip.none } : strip, top, wide, up, low, high, empty, inks);
+  if (empty) return;
   pen.save();
   pen.beginPath();
   pen.rect(LEFT - 6, top + TOP - 7, wide + 12, tall + 14);
@@ -83,17 +84,19 @@ function rangeOf(strip) {
   for (const line of strip.lines) for (let k = 0; k < line.rows; k++) take(line.value(k));
   if (strip.bars) for (const value of [0, ...strip.bars]) take(value);
   if (strip.log) low = Math.max(low, high - 16);
+  const empty = high === -Infinity;
   if (!(low < high)) [low, high] = low === high ? [low - 1, high + 1] : [0, 1];
-  return { low, high };
+  return { low, high, empty };
 }
 
-/** @param {any} pen @param {Strip} strip @param {number} top @param {number} wide @param {(value: number) => number} up @param {number} low @param {number} high @param {any} inks */
-function drawAxis(pen, strip, top, wide, up, low, high, inks) {
+/** @param {any} pen @param {Strip} strip @param {number} top @param {number} wide @param {(value: number) => number} up @param {number} low @param {number} high @param {boolean} empty @param {any} inks */
+function drawAxis(pen, strip, top, wide, up, low, high, empty, inks) {
   pen.font = "12px system-ui, sans-serif";
   pen.textAlign = "right";
   pen.textBaseline = "middle";
-  const powers = ticks(low, high, 3).filter(Number.isInteger).map((power) => 10 ** power);
-  const marks = !strip.log ? ticks(low, high, 2) : powers.length > 1 ? powers : [10 ** low, 10 ** high];
+  const every = Math.max(1, Math.ceil((high - low) / 3)), whole = Math.ceil(low), powers = [];
+  for (let power = whole; strip.log && power <= high; power += every) powers.push(10 ** power);
+  const marks = empty ? [] : !strip.log ? ticks(low, high, 2) : powers.length > 1 ? powers : [10 ** low, 10 ** high];
   for (const value of marks) {
     pen.strokeStyle = inks.grid;
     pen.lineWidth = 1;
@@ -102,7 +105,7 @@ function drawAxis(pen, strip, top, wide, up, low, high, inks) {
     pen.lineTo(LEFT + wide, up(value));
     pen.stroke();
     pen.fillStyle = inks.soft;
-    pen.fillText(shown(value, 3).replaceAll("-", "−"), LEFT - 6, up(value));
+    pen.fillText(shown(value, strip.log ? 2 : 3).replaceAll("-", "−"), LEFT - 6, up(value));
   }
   pen.textAlign = "left";
   pen.textBaseline = "top";
