@@ -1,8 +1,9 @@
 """The page's machines against the same loops written by hand: python benchmarks/page.py; needs Chromium.
 
 Paths: heavy ball, Nesterov, Adam and plain descent, 500 steps each, on Himmelblau's function. Maps: 160 × 100 cells
-over (α, β), 200 heavy-ball steps each. Both in one page, by turns; "the same ends": cells in which both end at the same
-step.
+over (α, β), 200 heavy-ball steps each, beside two twins: blocks of lanes as the page has them, and one ball at a time
+in local variables; neither keeps rows for a verdict. All in one page, by turns; medians of 15, the first map apart.
+"The same ends": cells in which all three end at the same step.
 """
 
 from __future__ import annotations
@@ -56,8 +57,10 @@ def main() -> None:
         for name in NAMES:
             one = opened(browser).evaluate("(name) => window.maps(window.scene, name)", name)
             print(f"  {name}: rolling {one['rolling']:.0f} (first {one['first']:.0f}), verdicts {one['judging']:.0f}")
-            print(f"    longest slice {one['longest']:.1f}; by hand {one['hand']:.0f}, the same ends {one['same']:.2%}")
-            print(f"    ratio of rolling: {one['rolling'] / one['hand']:.2f}")
+            print(f"    longest slice {one['longest']:.1f} (first map {one['firstLongest']:.1f})")
+            print(f"    by hand in blocks {one['hand']:.0f}, one ball at a time {one['alone']:.0f}")
+            print(f"    ratios of rolling: {one['rolling'] / one['hand']:.2f}, {one['rolling'] / one['alone']:.2f}")
+            print(f"    the same ends: {one['same']:.2%}")
         browser.close()
 
 

@@ -150,3 +150,85 @@ const rastrigin = (cells, start, steps, tolerance) =>
       h[k] = 2 * y[k] + 62.83185307179586 * sin(v);
     }
   });
+
+/** The same balls and tests one ball after another, with all of a ball in local variables: no block, no arrays. */
+export function alone(name, cells, start, steps, tolerance) {
+  return (name === "himmelblau" ? himmelblauAlone : rastriginAlone)(cells, start, steps, tolerance);
+}
+
+// Written out for each function, so that the browser has nothing to call and nothing to guess.
+function himmelblauAlone(cells, start, steps, tolerance) {
+  const ends = new Uint32Array(cells.length);
+  for (let k = 0; k < cells.length; k++) {
+    const [rate, momentum] = cells[k];
+    let [x, y] = start, u = 0, v = 0, t = 0, left = x, right = x, low = y, high = y;
+    let oldX = x, oldY = y, earlierX = x, earlierY = y, oldG = 0, oldH = 0;
+    for (; ; t++) {
+      const a = x * x + y - 11, b = x + y * y - 7, twice = a + a, both = b + b;
+      const f = a * a + b * b, g = 2 * x * twice + both, h = twice + 2 * y * both;
+      if (f - f + (g - g) + (h - h) !== 0 || t === steps) break;
+      if (t > 0 && t % 10 === 0) {
+        const near = tolerance * Math.max(Math.max(right, x) - Math.min(left, x), Math.max(high, y) - Math.min(low, y));
+        if (still(near, x - oldX, y - oldY, oldX - earlierX, oldY - earlierY, g, h, g - oldG, h - oldH)) break;
+      }
+      if (x < left) left = x;
+      if (x > right) right = x;
+      if (y < low) low = y;
+      if (y > high) high = y;
+      earlierX = oldX;
+      earlierY = oldY;
+      oldX = x;
+      oldY = y;
+      oldG = g;
+      oldH = h;
+      u = momentum * u + rate * g;
+      v = momentum * v + rate * h;
+      x -= u;
+      y -= v;
+    }
+    ends[k] = t;
+  }
+  return ends;
+}
+
+function rastriginAlone(cells, start, steps, tolerance) {
+  const ends = new Uint32Array(cells.length);
+  for (let k = 0; k < cells.length; k++) {
+    const [rate, momentum] = cells[k];
+    let [x, y] = start, u = 0, v = 0, t = 0, left = x, right = x, low = y, high = y;
+    let oldX = x, oldY = y, earlierX = x, earlierY = y, oldG = 0, oldH = 0;
+    for (; ; t++) {
+      const p = 6.283185307179586 * x, q = 6.283185307179586 * y;
+      const f = x * x - 10 * cos(p) + 10 + (y * y - 10 * cos(q) + 10);
+      const g = 2 * x + 62.83185307179586 * sin(p), h = 2 * y + 62.83185307179586 * sin(q);
+      if (f - f + (g - g) + (h - h) !== 0 || t === steps) break;
+      if (t > 0 && t % 10 === 0) {
+        const near = tolerance * Math.max(Math.max(right, x) - Math.min(left, x), Math.max(high, y) - Math.min(low, y));
+        if (still(near, x - oldX, y - oldY, oldX - earlierX, oldY - earlierY, g, h, g - oldG, h - oldH)) break;
+      }
+      if (x < left) left = x;
+      if (x > right) right = x;
+      if (y < low) low = y;
+      if (y > high) high = y;
+      earlierX = oldX;
+      earlierY = oldY;
+      oldX = x;
+      oldY = y;
+      oldG = g;
+      oldH = h;
+      u = momentum * u + rate * g;
+      v = momentum * v + rate * h;
+      x -= u;
+      y -= v;
+    }
+    ends[k] = t;
+  }
+  return ends;
+}
+
+/** The stopping test on the last two moves, the slope and its change. */
+function still(near, dx, dy, ex, ey, g, h, changeG, changeH) {
+  const move = Math.max(Math.abs(dx), Math.abs(dy)), size = Math.max(Math.abs(g), Math.abs(h));
+  const change = Math.max(Math.abs(changeG), Math.abs(changeH));
+  return Math.max(move, Math.abs(ex), Math.abs(ey)) <= near && (size === 0 || (change > 0 && size * (move / change) <= near));
+}

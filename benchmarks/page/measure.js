@@ -1,7 +1,7 @@
 // Times the page's machines and the hand-written twins by turns, in one page.
 
 import { Engine } from "/engine.js";
-import { LANDSCAPES, map, path } from "/hand.js";
+import { alone, LANDSCAPES, map, path } from "/hand.js";
 import { MapJob } from "/map.js";
 
 const RULES = ["heavy-ball", "nesterov", "adam", "gradient-descent"];
@@ -47,17 +47,18 @@ window.maps = (scene, name) => {
     const all = timed(() => { while (!done) longest = Math.max(longest, timed(() => { done = job.work(8); })); });
     return { all, judging, rolling: all - judging, longest, steps: [...job.steps] };
   };
-  const first = once(), hand = [], ours = [];
-  let ends;
-  for (let k = 0; k < 5; k++) {
+  const first = once(), hand = [], lone = [], ours = [];
+  let ends, others;
+  for (let k = 0; k < 15; k++) { // the twin in blocks is compiled in full from its third or fourth time on
     hand.push(timed(() => { ends = map(name, cells, objective.start, steps, engine.tolerance); }));
+    lone.push(timed(() => { others = alone(name, cells, objective.start, steps, engine.tolerance); }));
     ours.push(once());
   }
-  const same = ours[0].steps.filter((step, at) => step === ends[at]).length;
+  const same = ours[0].steps.filter((step, at) => step === ends[at] && step === others[at]).length;
   const middle = (numbers) => [...numbers].sort((a, b) => a - b)[numbers.length >> 1];
   return {
-    first: first.rolling, rolling: middle(ours.map((one) => one.rolling)), judging: middle(ours.map((one) => one.judging)),
-    longest: middle(ours.map((one) => one.longest)), hand: middle(hand), same: same / cells.length,
+    first: first.rolling, firstLongest: first.longest, rolling: middle(ours.map((one) => one.rolling)), judging: middle(ours.map((one) => one.judging)),
+    longest: middle(ours.map((one) => one.longest)), hand: middle(hand), alone: middle(lone), same: same / cells.length,
   };
 };
 

@@ -1,4 +1,7 @@
-"""The page's maps: every cell, rolled in lanes, has the kind, the steps and the last value of its own single path."""
+"""The page's maps: every cell, rolled in lanes, has the kind, the steps and the end of its own single path.
+
+The end is compared bit for bit: the last value and place, the box and the largest rate before it, and all evidence.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from tests.lab.pages import browsed, needs_chromium
 _HARNESS = """
 import { Engine } from "/engine.js";
 import { MapJob } from "/map.js";
+import { highestBefore } from "/verdict.js";
 
 window.mapped = (scene, cases, slice) => {
   const engine = new Engine(scene), wrong = [];
@@ -21,15 +25,25 @@ window.mapped = (scene, cases, slice) => {
     const way = { rule, word, numbers: { ...variant.defaults, "learning_rate.decay": decay } };
     const columns = 11, rows = 9, { tolerance } = engine;
     const options = { x, y, columns, rows, start: objective.start, steps, tolerance };
-    const job = new MapJob(engine, objective, way, options);
+    const job = new MapJob(engine, objective, way, options), judge = job.judge.bind(job), { lanes } = job, ends = [];
+    const end = (path, { evidence }) => [
+      ...path.positions.slice(-objective.coordinates.length), ...path.low, ...path.high, path.topRate,
+      highestBefore(path, scene.constants.window), ...Object.values(evidence),
+    ];
+    job.judge = (lane) => {
+      const path = lanes.view(lane);
+      ends[job.block[lanes.ball[lane]]] = end(path, engine.verdict(objective, way, path));
+      judge(lane);
+    };
     while (!job.work(slice));
     for (let row = 0; row < rows; row++)
       for (let column = 0; column < columns; column++, cells++) {
         const { numbers, start } = job.cell(column, row), own = { ...way, numbers }, at = row * columns + column;
         const path = engine.path(objective, own, start, steps), verdict = engine.verdict(objective, own, path);
-        const seen = [scene.verdicts[job.kinds[at]], job.steps[at], job.values[at]];
-        const expected = [verdict.kind, path.step, path.values[path.step]];
-        const same = seen.every((value, k) => Object.is(value, expected[k])) && job.shown(column, row) === at;
+        const seen = [scene.verdicts[job.kinds[at]], job.steps[at], job.values[at], ...ends[at]];
+        const expected = [verdict.kind, path.step, path.values[path.step], ...end(path, verdict)];
+        const equal = seen.length === expected.length && seen.every((value, k) => Object.is(value, expected[k]));
+        const same = equal && job.shown(column, row) === at;
         if (!same) wrong.push({ name, rule, word, seen, expected });
       }
   }
@@ -38,7 +52,12 @@ window.mapped = (scene, cases, slice) => {
 window.ready = true;
 """
 
-NAMES = ("himmelblau", "rastrigin", "double_well", "logarithm", "plateau", "period_three")
+# A bowl that ends at a wall: beyond it f and its gradient are finite, and `defined` alone says that a ball is lost.
+WALLED = layda.objective.from_function(
+    lambda x, y: x * x + 4.0 * y * y, box=(-3.0, 3.0), start=(-2.0, 1.0), defined=lambda x, y: x < 1.5, name="walled"
+)
+CLASSICS = ("himmelblau", "rastrigin", "double_well", "logarithm", "plateau", "period_three")
+OBJECTIVES = {name: layda.objectives.get(name) for name in CLASSICS} | {"walled": WALLED}
 WAYS = (
     ("heavy-ball", "velocity"), ("heavy-ball", "step"), ("heavy-ball", "average"), ("nesterov", ""), ("adam", ""),
     ("nadam", ""), ("schedule-free", ""), ("gradient-descent", ""), ("aggregated-momentum", ""), ("lion", ""),
@@ -56,8 +75,7 @@ def _side(name: str, objective: Any) -> dict[str, Any]:
 def cases() -> list[dict[str, Any]]:
     """Every pair of axes that matters, for every way: settings, starts, and both; short, within a window, beyond it."""
     found = []
-    for name in NAMES:
-        objective = layda.objectives.get(name)
+    for name, objective in OBJECTIVES.items():
         for rule, word in WAYS:
             second = "momentum" if rule in ("heavy-ball", "nesterov", "schedule-free") else "learning_rate.decay"
             pairs = [("learning_rate.initial", second), ("start.0", "learning_rate.initial")]
@@ -76,7 +94,7 @@ def mapped(given: list[dict[str, Any]], slice_ms: float) -> Any:
     routes["http://lab.test/"] = '<!doctype html><script type="module" src="/harness.js"></script>'
     with browsed("http://lab.test/", routes) as seen:
         seen.page.wait_for_function("() => window.ready")
-        data = dumps(scene([layda.objectives.get(name) for name in NAMES]))
+        data = dumps(scene(list(OBJECTIVES.values())))
         seen.page.evaluate("(text) => { window.scene = JSON.parse(text); }", data)
         return seen.page.evaluate("([cases, slice]) => window.mapped(window.scene, cases, slice)", [given, slice_ms])
 

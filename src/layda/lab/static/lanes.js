@@ -10,7 +10,7 @@ import { windowLength } from "./verdict.js";
 /** The most lanes of a block. */
 export const LANES = 512;
 /** From one column of the record to the next: no power of two, which a processor's caches would fold together. */
-const STRIDE = LANES + 8, ALIVE = 255;
+const STRIDE = LANES + 8;
 const IN_PLACE = Int16Array.from({ length: LANES }, (_, lane) => lane);
 
 /** @typedef {{name: string, target: number, args: number[], kernel: Function}} Line */
@@ -52,6 +52,7 @@ export class Lanes {
     this.t = 0;
     this.top = 0;
     /** Lanes that end at this step, the last one first. @type {number[]} */ this.ended = [];
+    /** Why the lanes in `ended` end. */
     this.codes = new Uint8Array(LANES);
     this.ball = new Int16Array(LANES);
 
@@ -178,12 +179,10 @@ export class Lanes {
   /** Begin a block. @param {{numbers: Record<string, number>, start: number[]}[]} balls */
   begin(balls) {
     const { model, lanes, moving, low, high } = this, { carried, dimension } = model, [now] = this.sides, { x } = this.row(0);
-    this.balls = balls;
     this.count = balls.length;
     this.t = this.top = 0;
     this.now = IN_PLACE;
     this.ball.set(IN_PLACE);
-    this.codes.fill(ALIVE);
     this.peak.fill(-Infinity);
     balls.forEach(({ numbers, start }, k) => {
       const state = initial(model, numbers, start);
@@ -339,11 +338,10 @@ export class Lanes {
 
   /** The last lanes take the places of those that end. @param {Float64Array[]} arrays */
   remove(arrays) {
-    const { ball, codes, ended } = this, places = this.now.slice();
+    const { ball, ended } = this, places = this.now.slice();
     for (const k of ended) {
       const end = --this.count;
       for (const array of arrays) array[k] = array[end];
-      codes[k] = ALIVE;
       ball[k] = ball[end];
       places[ball[k]] = k;
     }

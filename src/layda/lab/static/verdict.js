@@ -124,7 +124,7 @@ function scalarsOf(p, objective, ground, tolerance, longest) {
 }
 
 /** The largest f before the window; of a run that ended early, before its end. @param {import("./run.js").Path} p @param {number} longest */
-function highestBefore(p, longest) {
+export function highestBefore(p, longest) {
   const rows = (p.code === SPENT ? p.step - windowLength(p.step, longest) : p.step) - p.offset;
   let found = p.highest;
   for (let t = 0; t < rows; t++) found = p.code === SPENT ? most(found, p.values[t]) : p.values[t] > found ? p.values[t] : found;
