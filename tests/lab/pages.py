@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,8 +12,10 @@ from typing import Any, NamedTuple
 import pytest
 
 from layda.lab.page import STATIC
+from layda.lab.scene import dumps, scene
+from layda.objective import TracedObjective
 
-__all__ = ["CHROMIUM", "Seen", "browsed", "needs_chromium", "needs_page", "small_page"]
+__all__ = ["CHROMIUM", "Seen", "asked_of_modules", "browsed", "modules", "needs_chromium", "needs_page", "small_page"]
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
@@ -119,3 +121,27 @@ def browsed(address: str, routes: dict[str, str] | None = None, **look: Any) -> 
             yield seen
         finally:
             browser.close()
+
+
+def modules(**more: str) -> dict[str, str]:
+    """The page's own modules as routes under http://lab.test/, and further ones by their names without ``.js``."""
+    routes = {f"http://lab.test/{path.name}": path.read_text(encoding="utf-8") for path in STATIC.glob("*.js")}
+    return routes | {f"http://lab.test/{name}.js": text for name, text in more.items()}
+
+
+def asked_of_modules(harness: str, objectives: Iterable[TracedObjective], call: str, given: Any) -> Any:
+    """What a harness over the page's modules answers.
+
+    Args:
+        harness: a module that sets ``window.ready`` when it is.
+        objectives: of ``window.scene``.
+        call: a JavaScript function of ``given``.
+        given: what it is asked, as JSON.
+    """
+    routes = modules(harness=harness)
+    routes["http://lab.test/"] = '<!doctype html><script type="module" src="/harness.js"></script>'
+    with browsed("http://lab.test/", routes) as seen:
+        seen.page.wait_for_function("() => window.ready")
+        data = dumps(scene(list(objectives)))
+        seen.page.evaluate("(text) => { window.scene = JSON.parse(text); }", data)
+        return seen.page.evaluate(call, given)

@@ -23,7 +23,7 @@ from layda.objectives import CLASSICS
 from layda.program.operations import operations
 from layda.rule import Stepper
 from layda.rules import ALL
-from tests.lab.pages import browsed, needs_chromium
+from tests.lab.pages import asked_of_modules, browsed, modules, needs_chromium
 
 WAYS = [(rule.name, word) for rule in ALL for word in choice_of(rule)[1]]
 STEPS = 500
@@ -63,14 +63,8 @@ window.ready = true;
 
 def rolled(cases: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """What the page's modules make of these runs."""
-    routes = {f"http://lab.test/{path.name}": path.read_text(encoding="utf-8") for path in STATIC.glob("*.js")}
-    routes["http://lab.test/harness.js"] = _HARNESS
-    routes["http://lab.test/"] = '<!doctype html><script type="module" src="/harness.js"></script>'
-    with browsed("http://lab.test/", routes) as seen:
-        seen.page.wait_for_function("window.ready")
-        data = dumps(scene([layda.objectives.get(name) for name in CLASSICS]))
-        seen.page.evaluate("(text) => { window.scene = JSON.parse(text); }", data)
-        return list(seen.page.evaluate("(cases) => window.rolled(window.scene, cases)", cases))
+    call = "(cases) => window.rolled(window.scene, cases)"
+    return list(asked_of_modules(_HARNESS, map(layda.objectives.get, CLASSICS), call, cases))
 
 
 def unpacked(text: str) -> np.ndarray:
@@ -186,8 +180,7 @@ window.end = lab.render({ model: window.model, el: document.getElementById("lab"
 
 @needs_chromium
 def test_a_notebooks_model_is_told_and_listened_to() -> None:
-    routes = {f"http://lab.test/{path.name}": path.read_text(encoding="utf-8") for path in STATIC.glob("*.js")}
-    routes["http://lab.test/host.js"] = _HOST
+    routes = modules(host=_HOST)
     values = dumps(
         {"scene": scene([layda.objectives.get("lecture"), layda.objectives.get("booth")]), "state": {"start": [1.5]}}
     )

@@ -8,9 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import layda
-from layda.lab.page import STATIC
-from layda.lab.scene import dumps, scene
-from tests.lab.pages import browsed, needs_chromium
+from tests.lab.pages import asked_of_modules, needs_chromium
 
 _HARNESS = """
 import { Engine } from "/engine.js";
@@ -89,14 +87,8 @@ def cases() -> list[dict[str, Any]]:
 
 
 def mapped(given: list[dict[str, Any]], slice_ms: float) -> Any:
-    routes = {f"http://lab.test/{path.name}": path.read_text(encoding="utf-8") for path in STATIC.glob("*.js")}
-    routes["http://lab.test/harness.js"] = _HARNESS
-    routes["http://lab.test/"] = '<!doctype html><script type="module" src="/harness.js"></script>'
-    with browsed("http://lab.test/", routes) as seen:
-        seen.page.wait_for_function("() => window.ready")
-        data = dumps(scene(list(OBJECTIVES.values())))
-        seen.page.evaluate("(text) => { window.scene = JSON.parse(text); }", data)
-        return seen.page.evaluate("([cases, slice]) => window.mapped(window.scene, cases, slice)", [given, slice_ms])
+    call = "([cases, slice]) => window.mapped(window.scene, cases, slice)"
+    return asked_of_modules(_HARNESS, OBJECTIVES.values(), call, [given, slice_ms])
 
 
 @needs_chromium

@@ -77,7 +77,7 @@ export class App {
     const { signal } = this.ended, again = () => this.build();
     this.night.addEventListener("change", again, { signal });
     this.still.addEventListener("change", again, { signal });
-    this.sizes = new ResizeObserver(() => this.ask());
+    this.sizes = new ResizeObserver(() => this.redraw());
     this.sizes.observe(this.root);
     // Notebooks take keys for themselves; those that are meant for a slider stay here.
     this.root.addEventListener("keydown", (event) => event.stopPropagation(), { signal });
@@ -135,7 +135,7 @@ export class App {
     if (state.language !== language || state.balls.length !== count) this.advice = [];
     if (this.shape() !== before) this.build();
     this.touched = performance.now();
-    this.ask();
+    this.redraw();
   }
 
   /** What the panels are built for; another shape asks for other panels. */
@@ -246,7 +246,7 @@ export class App {
   async advise(index) {
     const { state } = this, ball = state.balls[index];
     const key = this.keys[index], mine = (this.advice[index] = { waiting: true });
-    this.ask();
+    this.redraw();
     const reply = await /** @type {any} */ (this.host.ask)({
       ask: "advice", objective: this.objective.name, rule: ball.rule, word: ball.word, numbers: ball.numbers, start: state.start,
       steps: state.steps, tolerance: state.tolerance, language: state.language,
@@ -254,7 +254,7 @@ export class App {
     // Not of a ball that is another one by now, or in another language.
     if (this.closed || this.advice[index] !== mine || this.keys[index] !== key) return;
     this.advice[index] = reply.error ? { error: this.told(reply.error) } : reply.advice;
-    this.ask();
+    this.redraw();
   }
 
   /** Take an advice. @param {number} index @param {any} given */
@@ -288,7 +288,7 @@ export class App {
   }
 
   /** Ask for a frame. */
-  ask() {
+  redraw() {
     if (this.frame || this.closed) return;
     this.frame = requestAnimationFrame((now) => {
       this.frame = 0;
@@ -327,7 +327,7 @@ export class App {
       this.map.update();
       this.work();
     }
-    if (this.playing) this.ask();
+    if (this.playing) this.redraw();
     this.tellSoon();
   }
 
@@ -361,7 +361,7 @@ export class App {
     this.playing = !this.playing;
     this.clock = undefined;
     if (this.playing && this.at >= this.longest) this.state.at = 0;
-    this.ask();
+    this.redraw();
   }
 
   /** @param {number} step */
@@ -430,7 +430,7 @@ export class App {
     this.root.replaceChildren(header(this), h(this.linked ? "main" : "div", { class: `columns${wide.length && side.length ? "" : " one"}` },
       wide.length ? h("div", { class: "column" }, ...wide) : null, side.length ? h("div", { class: "column side" }, ...side) : null), this.status);
     if (focused) /** @type {HTMLElement | null} */ (this.root.querySelector(`[id="${focused}"]`))?.focus();
-    this.ask();
+    this.redraw();
   }
 
   /** @param {PointerEvent} event */

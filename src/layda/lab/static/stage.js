@@ -81,7 +81,7 @@ export function writeNumbers(app) {
   const k = Math.min(state.at < 0 ? path.step : app.at, Math.max(path.step - 1, 0));
   const key = `${app.keys[state.chosen]}:${k}:${state.language}`, now = performance.now();
   if (app.numbers.dataset.key === key || !app.numbers.isConnected) return;
-  if (now - app.wrote < 50) return app.ask(); // nobody reads faster
+  if (now - app.wrote < 50) return app.redraw(); // nobody reads faster
   app.wrote = now;
   app.numbers.dataset.key = key;
   if (path.step === 0) return app.numbers.replaceChildren(h("p", null, say("No step was taken.")));
