@@ -45,6 +45,7 @@ export function ground(app) {
   const choice = h("select", { id: app.id("objective"), onchange: () => app.choose(choice.value) },
     ...known.map((/** @type {string} */ name) => h("option", { value: name }, name.replaceAll("_", " "))), h("option", { value: "", hidden: true }, say("a typed function")));
   const typed = h("input", { type: "text", id: app.id("formula"), spellcheck: "false", autocomplete: "off", maxlength: 1000, placeholder: "x^4 - 3x^2 + x/2", "aria-describedby": app.id("mistake"), disabled: !app.asks });
+  if (app.mistake) typed.value = app.mistake.text; // still there to be mended
   const mistake = h("p", { class: app.asks ? "mistake" : "mistake soft", id: app.id("mistake"), "aria-live": "polite" });
   const form = h("form", { class: "typed", onsubmit: (/** @type {Event} */ event) => (event.preventDefault(), typed.value.trim() && app.choose(typed.value)) },
     h("label", { for: app.id("formula") }, say("or type a function of x, or of x and y")), typed, h("button", { type: "submit", disabled: !app.asks }, say("Roll on it")));
@@ -64,7 +65,7 @@ export function ground(app) {
     if (told === objective && mistaken === app.mistake) return [...starts.slice(0, objective.coordinates.length), steps].forEach((part) => part.refresh());
     [told, mistaken] = [objective, app.mistake];
     choice.value = known.includes(objective.name) ? objective.name : "";
-    if (!typed.matches(":focus") && !known.includes(objective.name)) typed.value = objective.name;
+    if (!app.mistake && !typed.matches(":focus") && !known.includes(objective.name)) typed.value = objective.name;
     equation.textContent = `f = ${objective.equation}`;
     about.textContent = app.state.language === "en" ? objective.description : "";
     starts.forEach((part, index) => {
