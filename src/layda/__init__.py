@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         schedules,
         specs,
         theory,
+        torch,
     )
     from layda.diagnosis import describe, diagnose, energy, follow
     from layda.diagnosis.tune import tune
@@ -79,14 +80,15 @@ _HOMES = {
 }
 _ROOMS = (
     "errors", "functions", "lab", "lecture", "measures", "objectives", "plots", "program", "rules", "schedules",
-    "specs", "theory",
+    "specs", "theory", "torch",
 )  # fmt: skip
 
 __all__ = [
     "Minimum", "Objective", "Race", "Rule", "Slot", "Trajectory", "Verdict", "__version__", "animate", "descend",
     "describe", "diagnose", "energy", "ensemble", "errors", "escape_share", "escape_windows", "export", "follow",
     "fractions", "functions", "lab", "lecture", "load", "measures", "objectives", "open_sweep", "plot", "plots",
-    "program", "race", "rules", "save", "schedules", "scipy_method", "specs", "sweep", "theory", "tune", "zoom",
+    "program", "race", "rules", "save", "schedules", "scipy_method", "specs", "sweep", "theory", "torch", "tune",
+    "zoom",
 ]  # fmt: skip
 
 

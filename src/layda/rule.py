@@ -159,6 +159,13 @@ class Rule(ABC):
         """
         return None
 
+    def continuing_sgd(self, group: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, float]] | None:
+        """How the rule goes on from PyTorch's SGD with a param group: its settings, and each slot's multiple of b.
+
+        ``None``, the default, where it cannot. α is called ``lr``; weight decay is taken over by itself.
+        """
+        return None
+
     @property
     def decays_weights(self) -> bool:
         """Whether weight decay takes part in the step at all."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -41,6 +42,10 @@ class GradientDescent(Rule):
     def as_heavy_ball(self, before: Self) -> tuple[Any, Any] | None:
         """α, and no momentum."""
         return self.learning_rate, 0.0
+
+    def continuing_sgd(self, group: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, float]] | None:
+        """Where torch's SGD has no momentum."""
+        return ({"lr": float(group["lr"])}, {}) if group["momentum"] == 0 else None
 
     def tuned(self, mu: float, steepest: float) -> tuple[dict[str, float], str] | None:
         """α = 2/(L + μ), with the factor (κ − 1)/(κ + 1) per step."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import sqrt
 from typing import Any, ClassVar, Self
@@ -77,6 +78,19 @@ class HeavyBall(Rule):
         if self.form == "step":
             return self.learning_rate, carried
         return self.learning_rate * (1.0 - self.momentum), carried
+
+    def continuing_sgd(self, group: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, float]] | None:
+        """b in units of this form. With dampening τ, b/(1 − τ) is the buffer of the rate α(1 − τ) without one."""
+        left = 1.0 - float(group["dampening"])
+        if group["nesterov"] or left == 0.0:
+            return None
+        rate, momentum = float(group["lr"]) * left, float(group["momentum"])
+        multiple = {"velocity": rate, "step": 1.0, "average": 1.0 - momentum}[self.form] / left
+        if self.form == "average":
+            if momentum == 1.0:
+                return None
+            rate = rate / (1.0 - momentum)
+        return {"lr": rate, "momentum": momentum, "form": self.form}, {"velocity": multiple}
 
     def tuned(self, mu: float, steepest: float) -> tuple[dict[str, float], str] | None:
         """α = (2/(√L + √μ))², β = ((√L − √μ)/(√L + √μ))², with the factor √β; the average takes α/(1 − β)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import sqrt
 from typing import Any, ClassVar, Self
@@ -61,6 +62,13 @@ class Nesterov(Rule):
     def direction(self, gradient: Any) -> Any:
         """g/(1 − β): what the velocity has gathered when the gradient does not change."""
         return gradient / (1.0 - self.momentum)
+
+    def continuing_sgd(self, group: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, float]] | None:
+        """v = αb, where torch's SGD looks ahead, too."""
+        if not group["nesterov"]:
+            return None
+        rate, momentum = float(group["lr"]), float(group["momentum"])
+        return {"lr": rate, "momentum": momentum}, {"velocity": rate}
 
     def tuned(self, mu: float, steepest: float) -> tuple[dict[str, float], str] | None:
         """α = 4/(3L + μ), β = (q − 2)/(q + 2) with q = √(3L/μ + 1), with the factor 1 − 2/q per step.

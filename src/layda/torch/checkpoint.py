@@ -1,0 +1,150 @@
+"""An optimizer's state as plain data, and back: also from the state of ``torch.optim.SGD``."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from layda.errors import SettingError
+from layda.rule import Stepper
+from layda.torch.settings import read_group, settings_of
+from layda.torch.tensors import new_slot
+
+if TYPE_CHECKING:
+    from layda.torch.optimizer import Optimizer
+
+__all__ = ["saved", "settle", "translated"]
+
+_OF_SGD = ("momentum", "dampening", "nesterov")
+_NOT_SAVED = ("schedules", "scheduled")  # the schedules themselves belong to the code that makes the optimizer
+
+
+@dataclass(frozen=True)
+class _Whole:
+    """A tensor on its way past torch's loading, which would cast it to the parameter's dtype."""
+
+    tensor: torch.Tensor
+
+
+def saved(optimizer: Optimizer, packed: Mapping[str, Any]) -> dict[str, Any]:
+    """torch's state dict as plain data with tensors of its own."""
+    groups = []
+    for group in packed["param_groups"]:
+        kept = {name: _own(value) for name, value in group.items() if name not in _NOT_SAVED}
+        groups.append(kept | {"rule": optimizer.rule.name})
+    state = {key: {name: _own(value) for name, value in slots.items()} for key, slots in packed["state"].items()}
+    return {**packed, "state": state, "param_groups": groups}
+
+
+def _own(value: Any) -> Any:
+    if isinstance(value, torch.Tensor):
+        return value.detach().clone()
+    return list(value) if isinstance(value, list) else value
+
+
+def translated(optimizer: Optimizer, state_dict: Mapping[str, Any]) -> dict[str, Any]:
+    """A saved state as torch's loading takes it, with this optimizer's schedules, its tensors untouched.
+
+    Raises:
+        SettingError: the state is another rule's, or of a run that this rule cannot continue.
+    """
+    groups, state = list(state_dict["param_groups"]), dict(state_dict["state"])
+    if len(groups) != len(optimizer.param_groups):
+        return dict(state_dict)  # torch says what is wrong
+    if groups and all("rule" not in group and all(name in group for name in _OF_SGD) for group in groups):
+        groups, state = _from_sgd(optimizer, groups, state)
+    found = []
+    for index, (group, present) in enumerate(zip(groups, optimizer.param_groups, strict=True)):
+        if group.get("rule") != optimizer.rule.name:
+            raise SettingError(
+                f"the state is of {group.get('rule', 'an optimizer that is not layda’s')!r} (settings "
+                f"{', '.join(sorted(str(key) for key in group if key != 'params'))}); allowed are states of "
+                f"{optimizer.rule.name!r} and of torch.optim.SGD; load it into an optimizer of its own kind"
+            )
+        carried = len(group.get("schedule_state", ())), len(present.get("schedule_state", ()))
+        if carried[0] != carried[1]:
+            raise SettingError(
+                f"group {index} carries {carried[0]} numbers of schedules in the state, and {carried[1]} here; allowed "
+                "is the same number; make the optimizer with the schedules that it was saved with"
+            )
+        kept = {name: value for name, value in group.items() if name != "rule"}
+        for name in present:  # of versions that had a setting less
+            if name not in kept and name not in ("params", "param_names", *_NOT_SAVED):
+                kept[name] = present[name]
+        if "schedules" in present:
+            scheduled = present["schedules"]
+            kept |= {"schedules": scheduled, "scheduled": {name: kept[name] for name in scheduled}}
+        read_group(optimizer.rule, kept)
+        found.append(kept)
+    whole = {
+        key: {name: _Whole(value) if isinstance(value, torch.Tensor) else value for name, value in slots.items()}
+        for key, slots in state.items()
+    }
+    return {**state_dict, "state": whole, "param_groups": found}
+
+
+def settle(optimizer: Optimizer) -> None:
+    """After loading: every slot in the dtype that this optimizer keeps it in, on the parameter's device, its own."""
+    state: defaultdict[Any, dict[str, Any]] = defaultdict(dict)
+    for key, slots in optimizer.state.items():
+        state[key] = {
+            name: _settled(optimizer, key, name, value.tensor) if isinstance(value, _Whole) else value
+            for name, value in slots.items()
+        }
+    optimizer.state = state
+
+
+def _settled(optimizer: Optimizer, parameter: torch.Tensor, name: str, value: torch.Tensor) -> torch.Tensor:
+    for slot in _stepper(optimizer, parameter).slots:
+        if slot.name == name:
+            with torch.no_grad():
+                fresh = new_slot(slot, parameter, optimizer.state_dtype)
+                if fresh.shape != value.shape:
+                    raise SettingError(
+                        f"the slot {name!r} has shape {tuple(value.shape)} in the state, and its parameter "
+                        f"{tuple(fresh.shape)}; allowed is the same shape; load the state of this very model"
+                    )
+                return fresh.copy_(value)
+    return value.detach().to("cpu", torch.float64, copy=True)  # a shared slot
+
+
+def _stepper(optimizer: Optimizer, parameter: torch.Tensor) -> Stepper:
+    for group in optimizer.param_groups:
+        if any(parameter is one for one in group["params"]):
+            return read_group(optimizer.rule, group).stepper
+    raise SettingError("the state has slots of a parameter that is in no group; load the state of this very model")
+
+
+def _from_sgd(
+    optimizer: Optimizer, groups: list[dict[str, Any]], state: Mapping[Any, Any]
+) -> tuple[list[dict[str, Any]], dict[Any, Any]]:
+    """torch.optim.SGD's settings and buffers in the rule's form."""
+    found, slots = [], {}
+    for group in groups:
+        continued = optimizer.rule.continuing_sgd(group)
+        if continued is None:
+            told = ", ".join(f"{name}={group[name]!r}" for name in ("lr", *_OF_SGD))
+            raise SettingError(
+                f"the state is of torch.optim.SGD ({told}), which {optimizer.rule.name!r} cannot continue; allowed are "
+                "heavy-ball (nesterov=False), nesterov (nesterov=True) and gradient-descent (momentum=0); "
+                "layda.torch.SGD takes any"
+            )
+        multiples = continued[1]
+        settings = (
+            settings_of(optimizer.rule)
+            | {"weight_decay": float(group["weight_decay"]), "decoupled": False}
+            | continued[0]
+        )
+        settings |= {"maximize": group["maximize"], "differentiable": group.get("differentiable") or False}
+        taken = ("params", "param_names", "initial_lr")
+        extra = {name: group[name] for name in taken if name in group}
+        found.append(settings | extra | {"steps": 0, "rule": optimizer.rule.name})
+        for key in group["params"]:
+            buffer = state.get(key, {}).get("momentum_buffer")
+            if buffer is not None:
+                slots[key] = {name: buffer * multiple for name, multiple in multiples.items()}
+    return found, slots

@@ -1,0 +1,331 @@
+"""One step over all groups: who takes part, what is one number for all elements, and which way the rest is computed."""
+
+from __future__ import annotations
+
+import warnings
+from collections import defaultdict
+from functools import cache
+from operator import is_, itemgetter
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from layda.errors import SettingError
+from layda.torch import eager
+from layda.torch.fused import Entry, Launch, kind_of_launch
+from layda.torch.plan import SCALE, StepProgram, step_program, structure
+from layda.torch.rounding import kept, mixed, noise
+from layda.torch.settings import GroupPlan, group_name, read_group, show_scheduled, watched
+from layda.torch.shared import Cohort, cohorts
+from layda.torch.tensors import arithmetic_dtype, elements, is_plain, is_sharded, local, new_slot, refuse
+
+if TYPE_CHECKING:
+    from layda.torch.optimizer import Optimizer
+
+__all__ = ["StepPlan"]
+
+
+class _Group:
+    """A param group as the plan knows it."""
+
+    def __init__(self, optimizer: Optimizer, index: int, scaled: bool) -> None:
+        self.group: dict[str, Any] = optimizer.param_groups[index]
+        self.rule = optimizer.rule
+        self.parameters = self.group["params"]
+        self.count = len(self.parameters)
+        self.plan: GroupPlan = read_group(self.rule, self.group)
+        self.scaled = scaled
+        self.structure = structure(self.plan.stepper, self.plan.maximize, scaled)
+        self.program: StepProgram = step_program(self.plan.stepper, self.plan.maximize, scaled)
+        self._pick = itemgetter(*(name for name in map(group_name, self._fields()) if name in self.group), "maximize")
+        self._with_tensors = any(isinstance(value, torch.Tensor) for value in self.plan.seen)
+        self.revision = 0
+        self.active = False
+        self.values: dict[str, Any] = {}
+
+    def _fields(self) -> list[str]:
+        from dataclasses import fields
+
+        return [field.name for field in fields(self.rule) if field.name != "restart"]
+
+    def fits(self, scaled: bool) -> bool:
+        """Whether the group's program is still this one; new numbers are read."""
+        group = self.group
+        if group["params"] is not self.parameters or len(self.parameters) != self.count or scaled != self.scaled:
+            return False
+        if not self._with_tensors:
+            try:
+                if self._pick(group) == self.plan.seen:
+                    return True
+            except (KeyError, RuntimeError):  # a setting is missing, or a tensor of several numbers: read_group tells
+                pass
+        plan = read_group(self.rule, group)
+        if structure(plan.stepper, plan.maximize, scaled) != self.structure:
+            return False
+        self.plan = plan
+        self._with_tensors = any(isinstance(value, torch.Tensor) for value in plan.seen)
+        self.revision += 1
+        return True
+
+    def numbers(self, scale: float | None) -> dict[str, Any]:
+        """What the uniform part takes besides the shared slots."""
+        stepper = self.plan.stepper
+        found = {name: float(value) for name, value in self.plan.numbers.items()}
+        found["t"] = float(self.group["steps"])
+        found |= dict(zip(stepper.schedule_names, self.group.get("schedule_state", ()), strict=True))
+        if scale is not None:
+            found[SCALE] = scale
+        return found
+
+    def advance(self) -> None:
+        """The step has been taken."""
+        stepper, group = self.plan.stepper, self.group
+        if "schedules" in group:
+            state = tuple(group["schedule_state"])
+            group["schedule_state"] = list(stepper.advance_schedules(stepper.numbers, float(group["steps"]), state))
+        group["steps"] += 1
+        if "schedules" in group:
+            show_scheduled(stepper, group)
+            self.plan.seen = watched(self.rule, group)
+            self.revision += 1
+
+
+class StepPlan:
+    """Who takes part in a step and how; made anew when that changes.
+
+    Args:
+        optimizer: whose parameters have their gradients.
+
+    Raises:
+        SettingError: a setting out of its range; a parameter or gradient that cannot be stepped.
+    """
+
+    def __init__(self, optimizer: Optimizer) -> None:
+        self.optimizer = optimizer
+        self._scale = optimizer.inverse_scale()
+        scaled = self._scale is not None
+        self._groups = [_Group(optimizer, index, scaled) for index in range(len(optimizer.param_groups))]
+        self._absent: list[torch.Tensor] = []
+        self._fresh: list[torch.Tensor] = []
+        entries = self._entries()
+        self._cohorts: list[Cohort] = []
+        self._cohort_of = self._gathered(entries)
+        self._launches: list[Launch] = []
+        self._others: list[Entry] = []
+        self._divide(entries)
+        self._states = list(optimizer.state.values())
+        self._bad: str | None = None
+        for launch in self._launches:
+            launch.find()
+
+    # --- who takes part -----------------------------------------------------------------------------------------------
+
+    def _entries(self) -> list[Entry]:
+        optimizer, found, number = self.optimizer, [], -1
+        for index, group in enumerate(self._groups):
+            for place, parameter in enumerate(group.parameters):
+                number += 1
+                if parameter.grad is None:
+                    self._absent.append(parameter)
+                    continue
+                refuse(parameter, optimizer.name_of(index, place))
+                group.active = True
+                state = self._state(parameter, group)
+                found.append(Entry(parameter, number, state, index, group.program, is_sharded(parameter)))
+        return found
+
+    def _state(self, parameter: torch.Tensor, group: _Group) -> dict[str, Any]:
+        """The parameter's slots; before its first step they are made."""
+        if parameter not in self.optimizer.state:
+            self._fresh.append(parameter)
+        state: dict[str, Any] = self.optimizer.state[parameter]
+        for slot in group.plan.stepper.slots:
+            if slot.name not in state:
+                with torch.no_grad():
+                    state[slot.name] = new_slot(slot, parameter, self.optimizer.state_dtype)
+        return state
+
+    def _gathered(self, entries: list[Entry]) -> dict[int, Cohort]:
+        """The cohort of each entry, by its number."""
+        together: dict[tuple[int, str], list[Entry]] = defaultdict(list)
+        for entry in entries:
+            dtype = "float64" if arithmetic_dtype(entry.parameter.dtype) is torch.float64 else "float32"
+            together[entry.group, dtype].append(entry)
+        found: dict[int, Cohort] = {}
+        for (index, dtype), part in together.items():
+            group = self._groups[index]
+            states = [entry.state for entry in part]
+            own = cohorts(index, group.plan.stepper.shared, states, group.program.parts, dtype)
+            found |= {entry.number: cohort for entry, cohort in zip(part, own, strict=True)}
+        self._cohorts = list({id(cohort): cohort for cohort in found.values()}.values())
+        return found
+
+    def _divide(self, entries: list[Entry]) -> None:
+        """Kernels for those that a kernel can walk over, the readable twin for the others."""
+        stochastic = self.optimizer.rounding == "stochastic"
+        kinds: dict[Any, list[Entry]] = defaultdict(list)
+        for entry in entries:
+            if self._walkable(entry):
+                kinds[kind_of_launch(entry, stochastic)].append(entry)
+            else:
+                self._others.append(entry)
+        for (task, _), part in kinds.items():
+            self._launches.append(Launch(task, part, [self._cohort_of[entry.number] for entry in part]))
+
+    def _walkable(self, entry: Entry) -> bool:
+        optimizer, parameter = self.optimizer, entry.parameter
+        if optimizer.fused is False or self._groups[entry.group].group["differentiable"]:
+            return False
+        here = local(parameter)
+        slots = [entry.state[name] for name in entry.program.arrays[2:]]
+        fits = here.device.type == "cpu" and all(map(is_plain, (parameter, *slots)))
+        fits = fits and all(local(slot).stride() == here.stride() for slot in slots) and _kernels()
+        if optimizer.fused and not fits:
+            raise SettingError(
+                f"fused is True, and {self._name(entry.number)} cannot be stepped by a kernel (device {here.device}, "
+                f"strides {here.stride()}); allowed are dense tensors on the CPU; leave fused out"
+            )
+        return fits
+
+    def _name(self, number: int) -> str:
+        for index, group in enumerate(self._groups):
+            if number < group.count:
+                return self.optimizer.name_of(index, number)
+            number -= group.count
+        raise AssertionError(number)
+
+    # --- the next steps -----------------------------------------------------------------------------------------------
+
+    def fits(self) -> bool:
+        """Whether the plan still holds: the same parameters with gradients, slots, kinds and places."""
+        optimizer = self.optimizer
+        self._scale = optimizer.inverse_scale()
+        groups = optimizer.param_groups
+        if len(groups) != len(self._groups) or optimizer.state.__len__() != len(self._states):
+            return False
+        for group, own in zip(groups, self._groups, strict=True):
+            if group is not own.group or not own.fits(self._scale is not None):
+                return False
+        if not all(map(is_, optimizer.state.values(), self._states)):
+            return False
+        if any(parameter.grad is not None for parameter in self._absent):
+            return False
+        if self._others and not all(map(self._still, self._others)):
+            return False
+        self._fresh = []
+        return all(launch.find() for launch in self._launches)
+
+    def _still(self, entry: Entry) -> bool:
+        gradient = entry.parameter.grad
+        known = all(name in entry.state for name in entry.program.arrays[2:])
+        return gradient is not None and gradient.layout == torch.strided and known
+
+    def first_not_finite(self) -> str | None:
+        """The name of the first parameter whose gradient has a number that is not finite; on any process."""
+        found: list[int] = []
+        for launch in self._launches:
+            row = launch.first_not_finite()
+            if row is not None:
+                found.append(launch.entries[row].number)
+        for entry in self._others:
+            assert entry.parameter.grad is not None
+            if not bool(torch.isfinite(local(entry.parameter.grad)).all()):
+                found.append(entry.number)
+        sharded = [launch.entries[0].parameter for launch in self._launches if launch.sharded]
+        sharded += [entry.parameter for entry in self._others if entry.sharded]
+        if sharded:
+            from layda.torch.distributed import smallest
+
+            number = smallest(min(found, default=None), sharded)
+            return None if number is None else self._name(number)
+        return self._name(min(found)) if found else None
+
+    def forget(self) -> None:
+        """The step is not taken: slots that were made for it are unmade, so that they begin where the first step is."""
+        for parameter in self._fresh:
+            self.optimizer.state.pop(parameter, None)
+
+    def take(self) -> None:
+        """Take the step."""
+        for cohort in self._cohorts:
+            self._prepare(cohort)
+        key = self._key() if self.optimizer.rounding == "stochastic" else 0
+        for launch in self._launches:
+            launch.run(key)
+        for entry in self._others:
+            self._step_readably(entry, key)
+        for cohort in self._cohorts:
+            cohort.advance()
+        for group in self._groups:
+            if group.active:
+                group.advance()
+
+    def _prepare(self, cohort: Cohort) -> None:
+        group = self._groups[cohort.group]
+        revision = (group.revision, self._scale)
+        if cohort.constant and cohort.known == revision:
+            return
+        cohort.prepare(group.numbers(self._scale), revision)
+
+    def _key(self) -> int:
+        steps = sum(group.group["steps"] for group in self._groups)
+        found = mixed(self.optimizer.seed ^ int(mixed(steps & 0xFFFFFFFF)))
+        assert isinstance(found, int)
+        return found
+
+    def _step_readably(self, entry: Entry, key: int) -> None:
+        """The rule's program, operation by operation, on the tensors of one parameter."""
+        group = self._groups[entry.group]
+        differentiable = group.group["differentiable"]
+        with torch.set_grad_enabled(bool(differentiable)):
+            parameter, gradient = entry.parameter, entry.parameter.grad
+            assert gradient is not None
+            names = ("position", *entry.program.arrays[2:])
+            if differentiable:
+                tensors = {"position": parameter.clone(), "gradient": gradient} | {n: entry.state[n] for n in names[1:]}
+            else:
+                tensors = {"position": elements(parameter), "gradient": elements(gradient)}
+                tensors |= {name: elements(entry.state[name]) for name in names[1:]}
+            dtype = arithmetic_dtype(parameter.dtype)
+            values: dict[str, Any] = group.numbers(self._scale) | {
+                name: value.to(torch.float64).reshape(())
+                for name, value in group.plan.numbers.items()
+                if isinstance(value, torch.Tensor)
+            }
+            cohort = self._cohort_of[entry.number]
+            values |= dict(zip(cohort.names, cohort.values.tolist(), strict=True))
+            values |= {name: tensor.to(dtype) for name, tensor in tensors.items()}
+            found = eager.evaluate(entry.program.whole, values, dtype)
+            if differentiable:
+                parameter.copy_(found["position"])
+                entry.state.update({name: found[name] for name in names[1:]})
+                return
+            self._keep(entry, {name: (tensors[name], found[name]) for name in names}, key)
+
+    def _keep(self, entry: Entry, pairs: dict[str, tuple[torch.Tensor, torch.Tensor]], key: int) -> None:
+        """Write the results back, rounded as the kernel rounds."""
+        stochastic = self.optimizer.rounding == "stochastic"
+        rounded = [name for name, (old, _) in pairs.items() if stochastic and old.dtype is torch.bfloat16]
+        like = pairs["position"][0]
+        bits = noise(key, entry.number, like.numel(), len(rounded)) if rounded else []
+        for name, (old, new) in pairs.items():
+            own = bits[rounded.index(name)] if name in rounded else None
+            if own is not None and is_plain(old):
+                own = own.as_strided(old.shape, old.stride())  # elements are numbered as they lie in memory
+            old.copy_(kept(new, old.dtype, own))
+        torch.autograd.graph.increment_version(entry.parameter)
+
+
+@cache
+def _kernels() -> bool:
+    """Whether LLVM is there to make kernels; if not, it is said once."""
+    try:
+        import llvmlite.binding  # noqa: F401
+    except ImportError as error:
+        warnings.warn(
+            f"no kernels: llvmlite cannot be imported ({error}); steps take the slower readable path; reinstall layda",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+        return False
+    return True
