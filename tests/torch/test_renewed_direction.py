@@ -30,7 +30,7 @@ peak_memory_foreach                             test_renewed_agreement: test_a_f
 fused_matches_forloop                           test_renewed_agreement: test_fused_equals_readable (bit for bit)
 fused_error_on_params_on_meta                   test_renewed_agreement: test_fused_on_meta_is_refused
 fused_does_not_step_if_foundinf                 test_renewed_agreement: test_found_inf_takes_no_step
-cpu_load_state_dict                             test_renewed_state: test_state_moves_between_devices (capturable: no flag)
+cpu_load_state_dict                             test_renewed_state: test_state_moves_between_devices
 fused_cpu_matches_cuda                          test_renewed_agreement: test_the_processor_agrees_with_the_gpu
 state_dict_deterministic                        test_renewed_state: test_state_dict_is_deterministic
 can_load_older_state_dict                       test_renewed_state: test_loads_older_states
@@ -189,7 +189,7 @@ def test_sparse_gradients_are_refused(info: Any) -> None:
     optimizer = info.optim_cls(table.parameters())
     before = table.weight.detach().clone()
     table(torch.tensor([1, 1, 2])).sum().backward()
-    with pytest.raises(ValueError, match="sparse.*build the layer with sparse=False"):
+    with pytest.raises(ValueError, match=r"sparse.*build the layer with sparse=False"):
         optimizer.step()
     assert torch.equal(table.weight, before)
     table.weight.grad = table.weight.grad.to_dense()

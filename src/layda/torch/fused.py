@@ -54,8 +54,8 @@ class Entry:
     sharded: bool
 
 
-def kind_of_launch(entry: Entry, stochastic: bool) -> tuple[ElementPass, bool]:
-    """The kernel that an entry needs, and whether it is sharded: entries alike in both share a launch."""
+def kind_of_launch(entry: Entry, stochastic: bool) -> tuple[ElementPass, tuple[bool, bool]]:
+    """The kernel that an entry needs, whether it is sharded and whether complex: entries alike in all share a launch."""
     kinds = {"position": entry.parameter.dtype, "gradient": entry.parameter.dtype}
     program = entry.program
     kinds |= {name: entry.state[name].dtype for name in program.arrays[2:]}
@@ -64,7 +64,8 @@ def kind_of_launch(entry: Entry, stochastic: bool) -> tuple[ElementPass, bool]:
         for name in program.arrays
     )
     dtype = "float64" if arithmetic_dtype(entry.parameter.dtype) is torch.float64 else "float32"
-    return ElementPass(program.parts.varying, arrays, program.parts.scalars, dtype), entry.sharded
+    kind = (entry.sharded, entry.parameter.is_complex())
+    return ElementPass(program.parts.varying, arrays, program.parts.scalars, dtype), kind
 
 
 class Launch:
