@@ -194,12 +194,15 @@ def test_fused_on_meta_is_refused(info: Any) -> None:
         one.grad = torch.rand_like(one)
     with pytest.raises(ValueError, match="fused is True, and parameter 0 of group 0 .*device meta"):
         optimizer.step()
+    assert len(optimizer.state) == 0
     optimizer.zero_grad(set_to_none=True)
-    model.to_empty(device="cpu")
+    model.to_empty(device="cpu")  # makes new parameters
     for one in model.parameters():
         one.data.fill_(0.5)
         one.grad = torch.rand_like(one)
     assert optimizer.step() is None
+    optimizer = info.optim_cls(model.parameters(), fused=True)
+    optimizer.step()
     assert all((one != 0.5).any() for one in model.parameters())
 
 

@@ -107,12 +107,16 @@ class StepPlan:
         self._groups = [_Group(optimizer, index, scaled) for index in range(len(optimizer.param_groups))]
         self._absent: list[torch.Tensor] = []
         self._fresh: list[torch.Tensor] = []
-        entries = self._entries()
         self._cohorts: list[Cohort] = []
-        self._cohort_of = self._gathered(entries)
         self._launches: list[Launch] = []
         self._others: list[Entry] = []
-        self._divide(entries)
+        try:
+            entries = self._entries()
+            self._cohort_of = self._gathered(entries)
+            self._divide(entries)
+        except SettingError:
+            self.forget()
+            raise
         self._states = list(optimizer.state.values())
         self._bad: str | None = None
         for launch in self._launches:
