@@ -66,7 +66,8 @@ def _walk(models: Any, optimizers: Any, check: Any) -> None:
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @each_class
 def test_fused_equals_readable(info: Any, dtype: Any, runs: int) -> None:
-    for given in chosen(info.optim_inputs_func(), f"fused {info.name} {dtype}", runs):
+    count = 1 if dtype in (torch.bfloat16, torch.float16) else 2  # every one compiles a kernel
+    for given in chosen(info.optim_inputs_func(), f"fused {info.name} {dtype}", runs, count):
         models, optimizers, parameters = [], [], []
         for fused in (True, False):
             model = _model(dtype)
