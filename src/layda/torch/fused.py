@@ -55,7 +55,7 @@ class Entry:
 
 
 def kind_of_launch(entry: Entry, stochastic: bool) -> tuple[ElementPass, tuple[bool, bool]]:
-    """The kernel that an entry needs, whether it is sharded and whether complex: entries alike in all share a launch."""
+    """The kernel that an entry needs, whether it is sharded and whether complex: entries all alike: one launch."""
     kinds = {"position": entry.parameter.dtype, "gradient": entry.parameter.dtype}
     program = entry.program
     kinds |= {name: entry.state[name].dtype for name in program.arrays[2:]}
