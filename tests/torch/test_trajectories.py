@@ -156,7 +156,8 @@ def test_numpy_gives_the_same_bits(rule: Rule, fused: bool | None) -> None:
     carried = dict(zip(names, (*start.slots, *start.shared, *start.schedules), strict=True))
     for t in range(60):
         gradient = 3.0 * position + rng.normal(size=5)
-        found = program.evaluate(stepper.numbers | carried | {"t": float(t), "position": position, "gradient": gradient})
+        now = {"t": float(t), "position": position, "gradient": gradient}
+        found = program.evaluate(stepper.numbers | carried | now)
         position, carried = found["position"], {name: found[name] for name in names}
         x.grad = torch.from_numpy(gradient)
         optimizer.step()
