@@ -11,7 +11,7 @@ from layda.program import Graph, Program
 from layda.rule import State, Stepper
 from layda.torch import eager
 from layda.torch.rounding import kept
-from layda.torch.settings import read_group
+from layda.torch.settings import number_in, read_group
 from layda.torch.tensors import arithmetic_dtype, elements
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def answers(optimizer: Optimizer) -> Iterator[tuple[torch.Tensor, torch.Tensor]]
         if program is None:
             continue
         carried = zip(plan.stepper.schedule_names, group.get("schedule_state", ()), strict=True)
-        uniform = {name: float(value) for name, value in plan.numbers.items()} | dict(carried)
+        uniform = {name: number_in(value) for name, value in plan.numbers.items()} | dict(carried)
         uniform["t"] = float(group["steps"])
         slots = [slot.name for slot in plan.stepper.slots]
         for parameter in group["params"]:

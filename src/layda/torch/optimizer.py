@@ -18,7 +18,7 @@ from layda.torch import checkpoint
 from layda.torch.answers import answers
 from layda.torch.settings import GroupPlan, read_group, settings_of, split_schedules
 from layda.torch.step import StepPlan
-from layda.torch.tensors import refuse
+from layda.torch.tensors import refuse_dtype
 
 __all__ = ["Optimizer"]
 
@@ -138,7 +138,7 @@ class Optimizer(torch.optim.Optimizer):
         super().add_param_group(param_group | merged)
         try:
             for index, parameter in enumerate(self.param_groups[-1]["params"]):
-                refuse(parameter, self.name_of(len(self.param_groups) - 1, index))
+                refuse_dtype(parameter, self.name_of(len(self.param_groups) - 1, index))
                 self._check_state_dtype(parameter)
         except SettingError:
             del self.param_groups[-1]
@@ -283,6 +283,8 @@ class Optimizer(torch.optim.Optimizer):
 
     def __getstate__(self) -> dict[str, Any]:
         """What pickle and deepcopy keep."""
+        if self._swapped is not None:
+            raise SettingError("a copy inside estimates(), where parameters hold the answer; leave the block first")
         names = ("rule", "nonfinite", "rounding", "state_dtype", "seed", "fused", "skipped", "_warned")
         return super().__getstate__() | {name: getattr(self, name) for name in names}
 
@@ -328,7 +330,7 @@ def _with_rate(rule: Rule, lr: Any) -> Rule:
     if isinstance(lr, torch.Tensor):
         if lr.numel() != 1:
             raise SettingError(f"lr is a tensor of shape {tuple(lr.shape)}; allowed is a tensor of one element")
-        lr = float(lr)
+        lr = float(lr.detach())
     if isinstance(lr, bool) or not isinstance(lr, int | float | Schedule):
         raise SettingError(f"lr is {lr!r}; allowed is a number, a tensor of one element, or a schedule of layda's")
     changed: Rule = replace(rule, learning_rate=lr)  # type: ignore[call-arg]  # every rule has the field

@@ -44,7 +44,7 @@ def number_in(value: Any) -> Any:
             raise SettingError(
                 f"a setting is a tensor of shape {tuple(value.shape)}; allowed is a tensor of one element, or a number"
             )
-        return float(value)
+        return float(value.detach())
     if isinstance(value, tuple | list):
         return tuple(number_in(item) for item in value)
     return value

@@ -15,7 +15,7 @@ from layda.torch import eager
 from layda.torch.fused import Entry, Launch, kind_of_launch
 from layda.torch.plan import SCALE, StepProgram, step_program, structure
 from layda.torch.rounding import kept, mixed, noise
-from layda.torch.settings import GroupPlan, group_name, read_group, show_scheduled, watched
+from layda.torch.settings import GroupPlan, group_name, number_in, read_group, show_scheduled, watched
 from layda.torch.shared import Cohort, cohorts
 from layda.torch.tensors import arithmetic_dtype, elements, is_plain, is_sharded, local, new_slot, refuse
 
@@ -70,7 +70,7 @@ class _Group:
     def numbers(self, scale: float | None) -> dict[str, Any]:
         """What the uniform part takes besides the shared slots."""
         stepper = self.plan.stepper
-        found = {name: float(value) for name, value in self.plan.numbers.items()}
+        found = {name: number_in(value) for name, value in self.plan.numbers.items()}
         found["t"] = float(self.group["steps"])
         found |= dict(zip(stepper.schedule_names, self.group.get("schedule_state", ()), strict=True))
         if scale is not None:

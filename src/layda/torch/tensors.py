@@ -10,7 +10,18 @@ import torch
 from layda.errors import SettingError
 from layda.rule import Slot
 
-__all__ = ["KEPT", "alike", "arithmetic_dtype", "elements", "is_plain", "is_sharded", "local", "new_slot", "refuse"]
+__all__ = [
+    "KEPT",
+    "alike",
+    "arithmetic_dtype",
+    "elements",
+    "is_plain",
+    "is_sharded",
+    "local",
+    "new_slot",
+    "refuse",
+    "refuse_dtype",
+]
 
 KEPT = {
     torch.float64: "float64",
@@ -76,17 +87,26 @@ def alike(gradient: torch.Tensor, parameter: torch.Tensor) -> torch.Tensor:
     return copy.copy_(gradient)
 
 
-def refuse(parameter: torch.Tensor, name: str) -> None:
-    """Say which parameters and gradients cannot be stepped.
+def refuse_dtype(parameter: torch.Tensor, name: str) -> None:
+    """Say which parameters cannot be stepped.
 
     Raises:
-        SettingError: numbers that are no floats; a sparse gradient.
+        SettingError: numbers that are no floats.
     """
     if parameter.dtype not in KEPT:
         raise SettingError(
             f"{name} is of {parameter.dtype}; allowed are {', '.join(sorted(str(d) for d in KEPT))}; leave it out of "
             "the optimizer, or convert it"
         )
+
+
+def refuse(parameter: torch.Tensor, name: str) -> None:
+    """Say which parameters and gradients cannot be stepped.
+
+    Raises:
+        SettingError: numbers that are no floats; a sparse gradient.
+    """
+    refuse_dtype(parameter, name)
     gradient = parameter.grad
     if gradient is not None and gradient.layout != torch.strided and not is_sharded(gradient):
         raise SettingError(
