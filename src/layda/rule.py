@@ -162,6 +162,8 @@ class Rule(ABC):
     def continuing_sgd(self, group: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, float]] | None:
         """How the rule goes on from PyTorch's SGD with a param group: its settings, and each slot's multiple of b.
 
+        Of a slot that all coordinates share it is the value itself.
+
         ``None``, the default, where it cannot. α is called ``lr``; weight decay is taken over by itself.
         """
         return None

@@ -147,12 +147,17 @@ def _from_sgd(
             | {"weight_decay": float(group["weight_decay"]), "decoupled": False}
             | continued[0]
         )
-        settings |= {"maximize": group["maximize"], "differentiable": group.get("differentiable") or False}
+        # states of old versions of torch have neither
+        settings |= {name: bool(group.get(name)) for name in ("maximize", "differentiable")}
+        shared = {slot.name for slot in read_group(optimizer.rule, settings).stepper.shared}
         taken = ("params", "param_names", "initial_lr")
         extra = {name: group[name] for name in taken if name in group}
         found.append(settings | extra | {"steps": 0, "rule": optimizer.rule.name})
         for key in group["params"]:
             buffer = state.get(key, {}).get("momentum_buffer")
             if buffer is not None:
-                slots[key] = {name: buffer * multiple for name, multiple in multiples.items()}
+                slots[key] = {
+                    name: torch.tensor(multiple, dtype=torch.float64) if name in shared else buffer * multiple
+                    for name, multiple in multiples.items()
+                }
     return found, slots

@@ -76,6 +76,8 @@ class SGD(Rule):
         """The same rule: everything as it is."""
         found = {name: float(group[name]) for name in ("lr", "momentum", "dampening")}
         multiples = {"momentum_buffer": 1.0} if found["momentum"] else {}
+        if multiples and found["dampening"]:
+            multiples["begun"] = 1.0  # where there is a buffer, the first step has been taken
         return found | {"nesterov": group["nesterov"]}, multiples
 
     def direction(self, gradient: Any) -> Any:

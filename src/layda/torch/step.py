@@ -39,6 +39,7 @@ class _Group:
         self.program: StepProgram = step_program(self.plan.stepper, self.plan.maximize, scaled)
         self._pick = itemgetter(*(name for name in map(group_name, self._fields()) if name in self.group), "maximize")
         self._with_tensors = any(isinstance(value, torch.Tensor) for value in self.plan.seen)
+        self._scheduled_rate = "lr" in self.group.get("schedules", ())
         self.revision = 0
         self.active = False
         self.values: dict[str, Any] = {}
@@ -53,7 +54,8 @@ class _Group:
         group = self.group
         if group["params"] is not self.parameters or len(self.parameters) != self.count or scaled != self.scaled:
             return False
-        if not self._with_tensors:
+        contested = self._scheduled_rate and "initial_lr" in group  # a scheduler of torch's has come: read_group tells
+        if not self._with_tensors and not contested:
             try:
                 if self._pick(group) == self.plan.seen:
                     return True
