@@ -164,62 +164,74 @@ import torch
 import layda.torch as lt
 from layda.schedules import ExponentialDecay
 
-plan = json.loads(sys.argv[1])
-draw = random.Random(plan["seed"])
-dtype = getattr(torch, draw.choice(["float64", "float32", "bfloat16", "float16"]))
-state_dtype = draw.choice([None, torch.bfloat16, torch.float32])
-name = draw.choice([one for one in lt.__all__ if one != "Optimizer"])
-rate = draw.choice([0.01, ExponentialDecay(0.02, 0.9)])
-settings = {"lr": rate, "state_dtype": state_dtype, "seed": draw.randrange(100), "fused": draw.choice([None, False])}
-torch.manual_seed(plan["seed"])
-model = torch.nn.Sequential(torch.nn.Linear(5, 9), torch.nn.Tanh(), torch.nn.Linear(9, 2)).to(dtype)
-layers = [{"params": model[0].parameters()}, {"params": model[2].parameters(), "weight_decay": 0.01}]
-optimizer = getattr(lt, name)(layers, **settings)
-scheduled = not isinstance(rate, float)
-scheduler = None if scheduled else torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 30)
-first = 0
-if plan["load"]:
-    state = torch.load(plan["load"], weights_only=True)
-    model.load_state_dict(state["model"])
-    optimizer.load_state_dict(state["optimizer"])
-    if scheduler is not None:
-        scheduler.load_state_dict(state["scheduler"])
-    first = state["step"]
-for step in range(first, plan["last"]):
-    if plan["save"] and step == plan["at"]:
-        state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step}
-        state["scheduler"] = None if scheduler is None else scheduler.state_dict()
-        torch.save(state, plan["save"])
-    data = torch.randn(6, 5, generator=torch.Generator().manual_seed(step)).to(dtype)
-    optimizer.zero_grad()
-    model(data).float().pow(2).mean().backward()
-    optimizer.step()
-    if scheduler is not None:
-        scheduler.step()
-digest = hashlib.sha256()
-for one in model.parameters():
-    digest.update(one.detach().contiguous().view(torch.uint8).numpy().tobytes())
-    for slot, value in sorted(optimizer.state.get(one, {}).items()):
-        digest.update(slot.encode() + value.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
-print(name, dtype, digest.hexdigest())
+
+def run(plan):
+    draw = random.Random(plan["seed"])
+    dtype = getattr(torch, draw.choice(["float64", "float32", "bfloat16", "float16"]))
+    state_dtype = draw.choice([None, torch.bfloat16, torch.float32])
+    name = draw.choice([one for one in lt.__all__ if one != "Optimizer"])
+    rate = draw.choice([0.01, ExponentialDecay(0.02, 0.9)])
+    settings = {"lr": rate, "state_dtype": state_dtype, "seed": draw.randrange(100), "fused": draw.choice([None, False])}
+    torch.manual_seed(plan["seed"])
+    model = torch.nn.Sequential(torch.nn.Linear(5, 9), torch.nn.Tanh(), torch.nn.Linear(9, 2)).to(dtype)
+    layers = [{"params": model[0].parameters()}, {"params": model[2].parameters(), "weight_decay": 0.01}]
+    optimizer = getattr(lt, name)(layers, **settings)
+    scheduled = not isinstance(rate, float)
+    scheduler = None if scheduled else torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 30)
+    first = 0
+    if plan["load"]:
+        state = torch.load(plan["load"], weights_only=True)
+        model.load_state_dict(state["model"])
+        optimizer.load_state_dict(state["optimizer"])
+        if scheduler is not None:
+            scheduler.load_state_dict(state["scheduler"])
+        first = state["step"]
+    for step in range(first, plan["last"]):
+        if plan["save"] and step == plan["at"]:
+            state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step}
+            state["scheduler"] = None if scheduler is None else scheduler.state_dict()
+            torch.save(state, plan["save"])
+        data = torch.randn(6, 5, generator=torch.Generator().manual_seed(step)).to(dtype)
+        optimizer.zero_grad()
+        model(data).float().pow(2).mean().backward()
+        optimizer.step()
+        if scheduler is not None:
+            scheduler.step()
+    digest = hashlib.sha256()
+    for one in model.parameters():
+        digest.update(one.detach().contiguous().view(torch.uint8).numpy().tobytes())
+        for slot, value in sorted(optimizer.state.get(one, {}).items()):
+            digest.update(slot.encode() + value.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return f"{name} {dtype} {digest.hexdigest()}"
+
+
+print(json.dumps([run(plan) for plan in json.loads(sys.argv[1])]))
 """
 
 
-def _process(plan: dict[str, Any]) -> str:
-    command = [sys.executable, "-c", _RUN, json.dumps(plan)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)  # noqa: S603 - our own
+def _process(plans: list[dict[str, Any]]) -> list[str]:
+    """What each of the runs ends with, all in one new process."""
+    command = [sys.executable, "-c", _RUN, json.dumps(plans)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)  # noqa: S603 - our own
     assert done.returncode == 0, done.stderr
-    return done.stdout
+    found: list[str] = json.loads(done.stdout)
+    return found
 
 
 def test_resumed_in_a_new_process(runs: int, tmp_path: Path) -> None:
-    """A random class, dtype, state dtype and step: the same bits at the end. 2 runs; in a campaign 50 times as many."""
-    count = 2 if runs == 1 else 50 * runs
-    for seed in range(count):
-        at, file = 1 + seed * 7919 % 23, str(tmp_path / f"{seed}.pt")
-        plan: dict[str, Any] = {"seed": seed, "last": 25, "at": at, "save": file, "load": ""}
-        whole = _process(plan)
-        assert _process(plan | {"save": "", "load": file}) == whole, (seed, at)
+    """A random class, dtype, state dtype and step: the same bits at the end. 2 runs; in a campaign 50 times as many.
+
+    The whole runs share a process; in a campaign each of them is resumed in a process of its own.
+    """
+    plans = []
+    for seed in range(2 if runs == 1 else 50 * runs):
+        file = str(tmp_path / f"{seed}.pt")
+        plans.append({"seed": seed, "last": 25, "at": 1 + seed * 7919 % 23, "save": file, "load": ""})
+    whole = _process(plans)
+    resumed = [plan | {"save": "", "load": plan["save"]} for plan in plans]
+    found = _process(resumed) if runs == 1 else [one for plan in resumed for one in _process([plan])]
+    assert found == whole
+    assert len(set(whole)) == len(whole)
 
 
 # --- bytes ------------------------------------------------------------------------------------------------------------
