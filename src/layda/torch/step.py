@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from layda.errors import SettingError
+from layda.errors import ComputationError, SettingError
 from layda.torch import eager
 from layda.torch.fused import Entry, Launch, kind_of_launch
 from layda.torch.plan import SCALE, StepProgram, step_program, structure
@@ -115,8 +115,12 @@ class StepPlan:
         self._divide(entries)
         self._states = list(optimizer.state.values())
         self._bad: str | None = None
+        self._random = any(launch.stochastic for launch in self._launches) or bool(self._others)
         for launch in self._launches:
-            launch.find()
+            if not launch.find():
+                raise ComputationError(
+                    "parameters, slots or gradients were moved while a step was prepared; step again"
+                )
 
     # --- who takes part -----------------------------------------------------------------------------------------------
 
@@ -169,7 +173,7 @@ class StepPlan:
                 kinds[kind_of_launch(entry, stochastic)].append(entry)
             else:
                 self._others.append(entry)
-        for (task, _), part in kinds.items():
+        for (task, _, _), part in kinds.items():
             self._launches.append(Launch(task, part, [self._cohort_of[entry.number] for entry in part]))
 
     def _walkable(self, entry: Entry) -> bool:
@@ -199,21 +203,25 @@ class StepPlan:
     def fits(self) -> bool:
         """Whether the plan still holds: the same parameters with gradients, slots, kinds and places."""
         optimizer = self.optimizer
-        self._scale = optimizer.inverse_scale()
-        groups = optimizer.param_groups
-        if len(groups) != len(self._groups) or optimizer.state.__len__() != len(self._states):
+        scale = self._scale = optimizer.inverse_scale()
+        groups, states = optimizer.param_groups, optimizer.state
+        if len(groups) != len(self._groups) or len(states) != len(self._states):
             return False
         for group, own in zip(groups, self._groups, strict=True):
-            if group is not own.group or not own.fits(self._scale is not None):
+            if group is not own.group or not own.fits(scale is not None):
                 return False
-        if not all(map(is_, optimizer.state.values(), self._states)):
+        if not all(map(is_, states.values(), self._states)):
             return False
-        if any(parameter.grad is not None for parameter in self._absent):
+        if self._absent and any(parameter.grad is not None for parameter in self._absent):
             return False
         if self._others and not all(map(self._still, self._others)):
             return False
-        self._fresh = []
-        return all(launch.find() for launch in self._launches)
+        for launch in self._launches:
+            if not launch.find():
+                return False
+        if self._fresh:
+            self._fresh = []
+        return True
 
     def _still(self, entry: Entry) -> bool:
         gradient = entry.parameter.grad
@@ -249,7 +257,7 @@ class StepPlan:
         """Take the step."""
         for cohort in self._cohorts:
             self._prepare(cohort)
-        key = self._key() if self.optimizer.rounding == "stochastic" else 0
+        key = self._key() if self._random else 0
         for launch in self._launches:
             launch.run(key)
         for entry in self._others:
