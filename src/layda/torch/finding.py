@@ -64,7 +64,7 @@ class Finder:
             table,
             counts,
             arrays,
-        )  # so they stay where they are
+        )
         places = dict(zip(("parameters", "states", "slots", "names"), (a.ctypes.data for a in arrays), strict=True))
         words = places | {
             "rows": len(parameters), "slot_count": len(names), "table": table.ctypes.data, "counts": counts.ctypes.data,

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from layda.backends.elements import CLEAN, JOB, Array, ElementPass, Kernel, finite, kernel
+from layda.backends.elements import CLEAN, JOB, Array, ElementPass, finite, kernel
 from layda.torch.finding import FITS, GONE, Finder, available
 from layda.torch.plan import StepProgram
 from layda.torch.shared import Cohort
@@ -174,8 +174,10 @@ class Launch:
 
     def first_not_finite(self) -> int | None:
         """The index of the first entry whose gradient has a number that is not finite."""
-        self._call(1, self._finite, 0)
-        row = self._jobs[1][_FLAG]
+        job = self._jobs[1]
+        job[_COUNTER], job[_FLAG] = 0, CLEAN
+        spread(self._finite, self._at[1], self.elements)
+        row = job[_FLAG]
         return None if row == CLEAN else int(row)
 
     def run(self, key: int) -> None:
@@ -184,14 +186,13 @@ class Launch:
         Args:
             key: of the random bits of stochastic rounding.
         """
-        self._call(0, self._kernel, key)
+        job = self._jobs[0]
+        job[_COUNTER] = 0
+        if self.stochastic:
+            job[_KEY] = key
+        spread(self._kernel, self._at[0], self.elements)
         _touched(self.parameters)
         self._held = None
-
-    def _call(self, which: int, code: Kernel, key: int) -> None:
-        job = self._jobs[which]
-        job[_COUNTER], job[_KEY], job[_FLAG] = 0, key, CLEAN
-        spread(code, self._at[which], self.elements)
 
 
 def _units(counts: Sequence[int]) -> tuple[Any, Any]:

@@ -39,7 +39,7 @@ class _Group:
         self.program: StepProgram = step_program(self.plan.stepper, self.plan.maximize, scaled)
         self._pick = itemgetter(*(name for name in map(group_name, self._fields()) if name in self.group), "maximize")
         self._with_tensors = any(isinstance(value, torch.Tensor) for value in self.plan.seen)
-        self.revision = 0
+        self.changed = False
         self.active = False
         self.values: dict[str, Any] = {}
 
@@ -64,7 +64,7 @@ class _Group:
             return False
         self.plan = plan
         self._with_tensors = any(isinstance(value, torch.Tensor) for value in plan.seen)
-        self.revision += 1
+        self.changed = True
         return True
 
     def numbers(self, scale: float | None) -> dict[str, Any]:
@@ -87,7 +87,7 @@ class _Group:
         if "schedules" in group:
             show_scheduled(stepper, group)
             self.plan.seen = watched(self.rule, group)
-            self.revision += 1
+            self.changed = True
 
 
 class StepPlan:
@@ -115,6 +115,8 @@ class StepPlan:
         self._divide(entries)
         self._states = list(optimizer.state.values())
         self._bad: str | None = None
+        self._moving = [cohort for cohort in self._cohorts if not cohort.constant]
+        self._stale = True
         self._random = any(launch.stochastic for launch in self._launches) or bool(self._others)
         for launch in self._launches:
             if not launch.find():
@@ -203,13 +205,17 @@ class StepPlan:
     def fits(self) -> bool:
         """Whether the plan still holds: the same parameters with gradients, slots, kinds and places."""
         optimizer = self.optimizer
-        scale = self._scale = optimizer.inverse_scale()
+        scale = optimizer.inverse_scale() if "grad_scale" in optimizer.__dict__ else None
+        if scale != self._scale:
+            self._scale, self._stale = scale, True
         groups, states = optimizer.param_groups, optimizer.state
         if len(groups) != len(self._groups) or len(states) != len(self._states):
             return False
-        for group, own in zip(groups, self._groups, strict=True):
-            if group is not own.group or not own.fits(scale is not None):
+        for index, own in enumerate(self._groups):
+            if groups[index] is not own.group or not own.fits(scale is not None):
                 return False
+            if own.changed:
+                own.changed, self._stale = False, True
         if not all(map(is_, states.values(), self._states)):
             return False
         if self._absent and any(parameter.grad is not None for parameter in self._absent):
@@ -255,25 +261,19 @@ class StepPlan:
 
     def take(self) -> None:
         """Take the step."""
-        for cohort in self._cohorts:
-            self._prepare(cohort)
+        for cohort in self._cohorts if self._stale else self._moving:
+            cohort.prepare(self._groups[cohort.group].numbers(self._scale))
+        self._stale = False
         key = self._key() if self._random else 0
         for launch in self._launches:
             launch.run(key)
         for entry in self._others:
             self._step_readably(entry, key)
-        for cohort in self._cohorts:
+        for cohort in self._moving:
             cohort.advance()
         for group in self._groups:
             if group.active:
                 group.advance()
-
-    def _prepare(self, cohort: Cohort) -> None:
-        group = self._groups[cohort.group]
-        revision = (group.revision, self._scale)
-        if cohort.constant and cohort.known == revision:
-            return
-        cohort.prepare(group.numbers(self._scale), revision)
 
     def _key(self) -> int:
         steps = sum(group.group["steps"] for group in self._groups)
