@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from layda.objectives.data import DataObjective
 from layda.porting.by_hand import ByHand, settings_of
 from layda.porting.dialects import KERAS, PYTHON
-from layda.porting.library import Library, Way, call, counter, indented
+from layda.porting.library import BEHIND, Library, Way, call, counter, indented
 from layda.porting.schedules import Setting, exponent_from, number_of
 from layda.rule import Rule
 from layda.rules import Adam, AdamW, GradientDescent, HeavyBall, Lion, NAdam, Nesterov
@@ -134,6 +134,10 @@ def _heavy_ball(rule: HeavyBall, settings: dict[str, Setting], steps: int) -> Wa
         return _made(rule, settings, "SGD", [])
     if rule.form == "velocity" or (rule.form == "step" and rate.constant is not None):
         return _made(rule, settings, "SGD", [f"momentum={number_of(beta)}"])
+    if rule.form == "step" and isinstance(rate.value, ExponentialDecay):
+        notes = ["Keras scales the gradient on its way in (form 'velocity'), this run the velocity on its way out:"]
+        notes += ["the momentum times the factor of the decay gives the same path."]
+        return _made(rule, settings, "SGD", [f"momentum={number_of(beta)} * {number_of(rate.value.decay)}"], notes)
     if rule.form == "average" and rate.constant is not None and beta < 1.0 and not rule.decoupled:
         notes = ["Keras adds the whole gradient to its velocity, this run the share 1 - momentum: the rate takes it over."]
         made = _made(rule, settings, "SGD", [f"momentum={number_of(beta)}"], notes)
@@ -150,9 +154,9 @@ def _nesterov(rule: Nesterov, settings: dict[str, Setting], steps: int) -> Way |
         return "keras.optimizers.SGD takes a constant momentum"
     if beta == 0.0:
         return _made(rule, settings, "SGD", [])
-    behind = f"answer = position - {number_of(beta)} * optimizer.momentums[0]  # the ball behind its look-ahead point"
+    answer = [BEHIND, f"answer = position - {number_of(beta)} * optimizer.momentums[0]"]
     arguments = [f"momentum={number_of(beta)}", "nesterov=True"]
-    return _made(rule, settings, "SGD", arguments, answer=[behind] if steps else [])
+    return _made(rule, settings, "SGD", arguments, answer=answer if steps else [])
 
 
 def _moments(rule: Any, settings: dict[str, Setting], steps: int) -> Way | str:

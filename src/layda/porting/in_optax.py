@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from layda.objectives.data import DataObjective
 from layda.porting.by_hand import ByHand, settings_of
 from layda.porting.dialects import JAX
-from layda.porting.library import Library, Way, call, counter, indented
+from layda.porting.library import BEHIND, Library, Way, call, counter, indented
 from layda.porting.schedules import Setting, exponent_from, number_of
 from layda.rule import Rule
 from layda.rules import Adam, AdamW, GradientDescent, HeavyBall, Lion, NAdam, Nesterov, ScheduleFreeSGD, SignMomentum
@@ -175,19 +175,18 @@ def _nesterov(rule: Nesterov, settings: dict[str, Setting]) -> Way | str:
     if rule.decays_weights and rule.decoupled and rate.constant is None:
         return "in a chain of optax the rate would come before the momentum and after the decoupled weight decay"
     trace = (f"optax.trace(decay={number_of(beta)}, nesterov=True)", [])
-    behind = "# the ball behind its look-ahead point"
     place = "state[1]" if rule.decays_weights else "state"
     if rate.constant is None:
         notes = ["The rate comes first in the chain: it scales the gradient on its way into the velocity."]
         where = 2 if rule.decays_weights else 1
-        answer = [f"answer = position - {number_of(beta)} * state[{where}].trace  {behind}"]
+        answer = [BEHIND, f"answer = position - {number_of(beta)} * state[{where}].trace"]
         return _chained(rule, settings, [_rate(settings), trace], notes=notes, answer=answer)
     scale = f"{number_of(beta)} * {number_of(rate.constant)}"
     if rule.decays_weights and rule.decoupled:
-        answer = [f"answer = position + {scale} * state[0].trace  {behind}"]
+        answer = [BEHIND, f"answer = position + {scale} * state[0].trace"]
         return _chained(rule, settings, [trace, _rate(settings)], answer=answer)
     way = _plain_sgd(rule, settings, f", momentum={number_of(beta)}, nesterov=True")
-    answer = [f"answer = position + {scale} * {place}[0].trace  {behind}"]
+    answer = [BEHIND, f"answer = position + {scale} * {place}[0].trace"]
     return Way(way.optimizer, functions=way.functions, answer=answer)
 
 

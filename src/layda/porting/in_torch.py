@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from layda.objectives.data import DataObjective
 from layda.porting.by_hand import ByHand, settings_of
 from layda.porting.dialects import PYTHON, TORCH
-from layda.porting.library import Library, Way, call, counter, indented, positive
+from layda.porting.library import BEHIND, Library, Way, call, counter, indented, positive
 from layda.porting.schedules import Setting, exponent_from, number_of
 from layda.rule import Rule
 from layda.rules import Adam, AdamW, GradientDescent, HeavyBall, NAdam, Nesterov, ScheduleFreeSGD
@@ -167,13 +167,13 @@ def _heavy_ball(rule: HeavyBall, settings: dict[str, Setting], steps: int) -> Wa
             return "torch.optim.SGD scales the velocity on its way out, so that a rate of 0 would hold the ball"
         notes = ["torch scales the velocity on its way out (form 'step'), this run the gradient on its way in:"]
         if isinstance(rate.value, ExponentialDecay) and beta is not None:
-            arguments = [f"momentum={number_of(beta)} * {number_of(rate.value.decay)}"]
-            notes += ["the momentum times the factor of the decay gives the same path."]
+            arguments = [f"momentum={number_of(beta)} / {number_of(rate.value.decay)}"]
+            notes += ["the momentum divided by the factor of the decay gives the same path."]
         else:
             function = True
-            ratio = f"{rate.at('k')} / {rate.at('max(k - 1, 0)')}"
+            ratio = f"{rate.at('max(k - 1, 0)')} / {rate.at('k')}"
             before = [f'{_GROUP}["momentum"] = {text} * {ratio}']
-            notes += ["the momentum times the change of the rate gives the same path."]
+            notes += ["the momentum divided by the change of the rate gives the same path."]
     return _sgd(rule, settings, rate, arguments, function=function, before=before, functions=functions, notes=notes)
 
 
@@ -202,7 +202,7 @@ def _nesterov(rule: Nesterov, settings: dict[str, Setting], steps: int) -> Way |
         settings,
         settings["learning_rate"],
         [f"momentum={number_of(beta)}", "nesterov=True"],
-        answer=[f"answer = position.detach() + {behind}  # the ball behind its look-ahead point"] if steps else [],
+        answer=[BEHIND, f"answer = position.detach() + {behind}"] if steps else [],
     )
 
 

@@ -13,9 +13,10 @@ from layda.porting.expressions import Dialect
 from layda.porting.schedules import Setting
 from layda.rule import Rule
 
-__all__ = ["Library", "Way", "call", "indented", "positive"]
+__all__ = ["BEHIND", "Library", "Way", "call", "counter", "indented", "positive"]
 
 _LONGEST = 110
+BEHIND = "# The parameters are the look-ahead point, where gradients are taken; the answer is the ball behind it."
 
 
 @dataclass(frozen=True)

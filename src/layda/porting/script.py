@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
@@ -120,7 +122,7 @@ def _of_run(run: Trajectory) -> _Run:
 
 
 def _script(objective: Objective, runs: Sequence[_Run], library: Library, named: bool) -> str:
-    how = "A race" if named else comment(str(runs[0].rule))
+    how = "A race" if named else str(runs[0].rule)
     body = [*function_of(objective, library)]
     imports: list[str] = []
     batches = objective.stochastic and isinstance(objective, DataObjective)
@@ -137,9 +139,13 @@ def _script(objective: Objective, runs: Sequence[_Run], library: Library, named:
     place = own.index("") if "" in own else len(own)
     standard = [one for one in imports if one == "import math"]
     third = sorted({*own[:place], *(one for one in imports if one != "import math")}, key=_import_order)
-    head = [f"# {how} on {comment(objective.name)} in {library.title}, as layda runs it."]
+    head = _comment(f"{how} on {objective.name} in {library.title}, as layda runs it.")
     head += [*standard, *([""] if standard else []), *third, *own[place:]]
-    return "\n".join([*head, "", "", text]) + "\n"
+    return re.sub(r"\n{4,}", "\n\n\n", "\n".join([*head, "", "", text])) + "\n"
+
+
+def _comment(text: str) -> list[str]:
+    return textwrap.wrap(comment(text), 110, initial_indent="# ", subsequent_indent="# ", break_long_words=False)
 
 
 def _import_order(line: str) -> tuple[bool, str]:
@@ -149,14 +155,12 @@ def _import_order(line: str) -> tuple[bool, str]:
 def _section(run: _Run, library: Library, named: bool, batches: bool) -> tuple[list[str], list[str]]:
     """One run: further imports, and the lines."""
     rule = _plain(run.rule)
-    lines = [f"# {comment(run.label)}: {comment(str(rule))}"] if named else []
-    lines += [f"# {comment(run.ending)}"] if run.ending else []
+    lines = _comment(f"{run.label}: {rule}") if named else []
     if rule.restart != "never":
-        lines += [
-            f"# NOT THE SAME: restart={rule.restart!r} begins anew by a question about all coordinates, which no "
-            "optimizer here asks.",
-            "# These are the steps without restarts.",
-        ]
+        lines += _comment(
+            f"NOT THE SAME: restart={rule.restart!r} begins anew by a question about all coordinates at once, which no "
+            "optimizer here asks; these are the steps without restarts."
+        )
         rule = replace(rule, restart="never")
     numbers = f"[{', '.join(repr(float(x)) for x in run.start)}]"
     way = library.way(rule, run.steps)
@@ -166,10 +170,11 @@ def _section(run: _Run, library: Library, named: bool, batches: bool) -> tuple[l
     for setting in way.functions:
         lines += _function(setting.written(run.steps, library.plain is None))
     lines.append(library.start(numbers, by_hand=False))
-    lines += [f"# {note}" for note in way.notes]
+    for note in way.notes:
+        lines += _comment(note)
     lines += way.optimizer
     lines += library.loop(way, run.steps, batches)
-    lines += way.answer
+    lines += [*way.answer, *_comment(run.ending)]
     made = any(line.startswith("answer = ") for line in way.answer)
     return list(way.imports), [*lines, library.shown("answer" if made else "position", shown)]
 
@@ -178,7 +183,7 @@ def _written_out(
     run: _Run, rule: Rule, library: Library, why: str, numbers: str, batches: bool, shown: str
 ) -> list[str]:
     hand = ByHand(rule, library.arrays, library.plain)
-    lines = [f"# {why[0].upper() if why.startswith('in ') else why[0]}{why[1:]}: the step is written out."]
+    lines = _comment(f"{why}: the step is written out.")
     lines += hand.constants()
     for setting in hand.scheduled:
         lines += _function(setting.written(run.steps, library.plain is None))
@@ -190,7 +195,7 @@ def _written_out(
         lines.append("state = ()")
     lines += library.loop_by_hand(hand, run.steps, batches)
     answer = hand.answer(number(float(run.steps)))
-    return [*lines, *answer, library.shown("answer" if answer else "position", shown)]
+    return [*lines, *answer, *_comment(run.ending), library.shown("answer" if answer else "position", shown)]
 
 
 def _function(lines: list[str]) -> list[str]:
