@@ -238,7 +238,7 @@ def test_labels_and_names_of_others_stay_in_comments(library: str) -> None:
 
 
 def test_coordinates_that_python_has_already(library: str) -> None:
-    is_the_same("f(torch, rows, jnp) = torch^2 + rows^2*jnp + jnp^2", HeavyBall(0.01), library, start=[1, 2, 3])
+    is_the_same("f(torch, rows, jnp) = torch^2 + rows^2 + torch*jnp + jnp^2", HeavyBall(0.01), library, start=[1, 2, 3])
 
 
 def test_a_rule_of_the_users_own(library: str) -> None:

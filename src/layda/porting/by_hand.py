@@ -207,7 +207,9 @@ def _traced(rule: Rule, settings: dict[str, Setting]) -> tuple[Program, Program]
     ahead = replaced(
         numeric,
         {
-            path: graph.input(f"next {path}") if path in settings and settings[path].constant is None else graph.input(path)
+            path: graph.input(f"next {path}")
+            if path in settings and settings[path].constant is None
+            else graph.input(path)
             for path in numbers_of(numeric)
         },
     )

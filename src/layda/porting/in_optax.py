@@ -9,10 +9,10 @@ from layda.objectives.data import DataObjective
 from layda.porting.by_hand import ByHand, settings_of
 from layda.porting.dialects import JAX
 from layda.porting.library import BEHIND, Library, Way, call, counter, indented
-from layda.porting.schedules import Setting, exponent_from, number_of
+from layda.porting.schedules import Setting, number_of
 from layda.rule import Rule
 from layda.rules import Adam, AdamW, GradientDescent, HeavyBall, Lion, NAdam, Nesterov, ScheduleFreeSGD, SignMomentum
-from layda.schedules import CosineDecay, ExponentialDecay, StepDecay
+from layda.schedules import CosineDecay
 
 __all__ = ["Optax"]
 
@@ -92,16 +92,13 @@ def _loop(text: str, steps: int, batches: bool) -> list[str]:
 
 
 def _schedule(setting: Setting) -> tuple[str, list[Setting]]:
-    """A number, one of optax's schedules where it has the same values, or a function of the step."""
+    """A number, one of optax's schedules where it has the same values, or a function of the step.
+
+    ``optax.exponential_decay`` divides the int32 count, which makes its rates float32 even in float64's mode.
+    """
     s = setting.value
     if setting.constant is not None:
         return number_of(setting.constant), []
-    if isinstance(s, ExponentialDecay) and s.decay > 0.0:
-        arguments = f"{exponent_from(s)}, transition_steps=1, decay_rate={number_of(s.decay)}"
-        return f"optax.exponential_decay({arguments})", []
-    if isinstance(s, StepDecay) and s.factor > 0.0:
-        arguments = f"transition_steps={int(s.every)}, decay_rate={number_of(s.factor)}, staircase=True"
-        return f"optax.exponential_decay({number_of(s.initial)}, {arguments})", []
     if isinstance(s, CosineDecay) and s.initial > 0.0:
         alpha = f", alpha={number_of(s.final)} / {number_of(s.initial)}" if s.final else ""
         return f"optax.cosine_decay_schedule({number_of(s.initial)}, decay_steps={int(s.steps)}{alpha})", []

@@ -152,7 +152,9 @@ def _heavy_ball(rule: HeavyBall, settings: dict[str, Setting], steps: int) -> Wa
     rate, momentum = settings["learning_rate"], settings["momentum"]
     beta = momentum.constant
     if beta is None and 0.0 in momentum.values(steps):
-        return "torch.optim.SGD leaves its buffer as it is at a step whose momentum is 0, and this schedule has such steps"
+        return (
+            "torch.optim.SGD leaves its buffer as it is at a step whose momentum is 0, and this schedule has such steps"
+        )
     if rule.form == "average":
         return _average(rule, settings, beta)
     if beta == 0.0:
