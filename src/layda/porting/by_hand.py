@@ -94,7 +94,7 @@ class ByHand:
         return _tuple(texts)
 
     def step(self) -> list[str]:
-        """``def step(position, gradient, state)``, with the step's number k where a schedule needs it."""
+        """The function ``step(position, gradient, state)``, with the step's number k where a schedule needs it."""
         rule = self.rule
         lines = [f"def step(position, gradient, state{', k' if self.uses_step else ''}):"]
         body = [f"{_tuple(list(self.variables.values()), bare=True)} = state"] if self.slots else []
@@ -204,15 +204,9 @@ def _traced(rule: Rule, settings: dict[str, Setting]) -> tuple[Program, Program]
     graph = Graph()
     numeric = _with_numbers(rule)
     now = replaced(numeric, {path: graph.input(path) for path in numbers_of(numeric)})
-    ahead = replaced(
-        numeric,
-        {
-            path: graph.input(f"next {path}")
-            if path in settings and settings[path].constant is None
-            else graph.input(path)
-            for path in numbers_of(numeric)
-        },
-    )
+    changing = {path for path, setting in settings.items() if setting.constant is None}
+    coming = {path: f"next {path}" if path in changing else path for path in numbers_of(numeric)}
+    ahead = replaced(numeric, {path: graph.input(name) for path, name in coming.items()})
     position, gradient = graph.input("position"), graph.input("gradient")
     slots = tuple(graph.input(slot.name) for slot in rule.slots)
     moved, state = now.step(position, gradient, slots, ahead)
