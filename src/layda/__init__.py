@@ -86,9 +86,10 @@ _ROOMS = (
 
 __all__ = [
     "Minimum", "Objective", "Race", "Rule", "Slot", "Trajectory", "Verdict", "__version__", "animate", "code",
-    "descend", "describe", "diagnose", "energy", "ensemble", "errors", "escape_share", "escape_windows", "export", "follow",
-    "fractions", "functions", "lab", "lecture", "load", "measures", "objectives", "open_sweep", "plot", "plots",
-    "program", "race", "rules", "save", "schedules", "scipy_method", "specs", "sweep", "theory", "tune", "zoom",
+    "descend", "describe", "diagnose", "energy", "ensemble", "errors", "escape_share", "escape_windows", "export",
+    "follow", "fractions", "functions", "lab", "lecture", "load", "measures", "objectives", "open_sweep", "plot",
+    "plots", "program", "race", "rules", "save", "schedules", "scipy_method", "specs", "sweep", "theory", "tune",
+    "zoom",
 ]  # fmt: skip
 
 

@@ -86,7 +86,7 @@ def printed_by(text: str) -> tuple[list[tuple[list[float], float]], dict[str, An
     shown = io.StringIO()
     space: dict[str, Any] = {}
     with contextlib.redirect_stdout(shown):
-        exec(compile(text, "printed by layda", "exec"), space)
+        exec(compile(text, "printed by layda", "exec"), space)  # noqa: S102 - our own text, printed a moment ago
     found = []
     for line in shown.getvalue().splitlines():
         place, end = line.index("["), line.index("]") + 1
@@ -142,7 +142,7 @@ def test_every_schedule_with_other_rules(rule: layda.Rule, rate: Any, library: s
 
 
 DECAYING = (
-    GradientDescent(0.02), HeavyBall(0.02, 0.9), HeavyBall(0.02, 0.9, form="step"), HeavyBall(0.02, 0.9, form="average"),
+    GradientDescent(0.02), HeavyBall(0.02), HeavyBall(0.02, form="step"), HeavyBall(0.02, form="average"),
     Nesterov(0.02, 0.9), Adam(0.02), AdamW(0.02), NAdam(0.02), Lion(0.02), SignMomentum(0.02), ScheduleFreeSGD(0.02),
     QuasiHyperbolic(0.02, 0.9), HeavyBall(ExponentialDecay(0.05, 0.97), 0.9), Nesterov(InverseTimeDecay(0.05), 0.9),
     Adam(0.02, epsilon=0.0), NAdam(0.02, momentum_decay=1.0), HeavyBall(0.02, 0.0), Nesterov(0.02, 0.0),

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from layda.porting.script import LIBRARIES, code
+from layda.porting.script import LIBRARIES, check_library, code
 
-__all__ = ["LIBRARIES", "code"]
+__all__ = ["LIBRARIES", "check_library", "code"]

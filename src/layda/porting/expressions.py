@@ -173,7 +173,7 @@ class Printer:
         if form.op == "select":
             return dialect.choose(_bare(texts[0]), texts[1], texts[2])
         if form.op in ("smaller", "larger"):
-            return getattr(dialect, form.op)(*texts)
+            return (dialect.smaller if form.op == "smaller" else dialect.larger)(texts[0], texts[1])
         if form.op == "fma":
             return f"({self._bound(form.args[0], 2)} * {self._bound(form.args[1], 3)} + {self._bound(form.args[2], 1)})"
         return f"{dialect.functions[form.op]}({', '.join(texts)})"
@@ -250,13 +250,13 @@ def _recognised(forms: Sequence[_Form], args: tuple[int, ...]) -> _Form | None:
         return _Form("smaller", (yes, no))
     if (b, a) == (yes, no):
         return _Form("larger", (yes, no))
-    below = forms[no]
-    if forms[a].op == "const" and forms[a].value == 0.0 and forms[yes] == _Form("const", (), 1.0):
-        if below.op == "select" and forms[below.args[0]] == _Form("lt", (b, a)):
-            zero = forms[below.args[2]]
-            at_zero = zero == _Form("const", (), 0.0) or (zero.op == "mul" and set(zero.args) == {a, b})
-            if forms[below.args[1]] == _Form("const", (), -1.0) and at_zero:
-                return _Form("sign", (b,))
+    below, zero, one = forms[no], _Form("const", (), 0.0), _Form("const", (), 1.0)
+    if (forms[a], forms[yes], below.op) != (zero, one, "select"):
+        return None
+    asked_below, yes_below, no_below = (forms[arg] for arg in below.args)
+    at_zero = no_below == zero or (no_below.op == "mul" and set(no_below.args) == {a, b})
+    if asked_below == _Form("lt", (b, a)) and yes_below == _Form("const", (), -1.0) and at_zero:
+        return _Form("sign", (b,))
     return None
 
 

@@ -139,9 +139,7 @@ def _heavy_ball(rule: HeavyBall, settings: dict[str, Setting], steps: int) -> Wa
         notes += ["the momentum times the factor of the decay gives the same path."]
         return _made(rule, settings, "SGD", [f"momentum={number_of(beta)} * {number_of(rate.value.decay)}"], notes)
     if rule.form == "average" and rate.constant is not None and beta < 1.0 and not rule.decoupled:
-        notes = [
-            "Keras adds the whole gradient to its velocity, this run the share 1 - momentum: the rate takes it over."
-        ]
+        notes = ["Keras adds the whole gradient to its velocity, this run the share 1 - momentum: the rate has it."]
         made = _made(rule, settings, "SGD", [f"momentum={number_of(beta)}"], notes)
         assert isinstance(made, Way)
         text = number_of(rate.constant)

@@ -16,6 +16,7 @@ from layda.schedules import CosineDecay
 
 __all__ = ["Optax"]
 
+_Piece = tuple[str, list[Setting]]
 _LOSSES = {
     "square": "0.5 * jnp.mean((scores[:, 0] - targets) ** 2)",
     "logistic": "jnp.mean(optax.sigmoid_binary_cross_entropy(scores[:, 0], targets))",
@@ -91,7 +92,7 @@ def _loop(text: str, steps: int, batches: bool) -> list[str]:
     return [counter(body, steps), *indented(body)]
 
 
-def _schedule(setting: Setting) -> tuple[str, list[Setting]]:
+def _schedule(setting: Setting) -> _Piece:
     """A number, one of optax's schedules where it has the same values, or a function of the step.
 
     ``optax.exponential_decay`` divides the int32 count, which makes its rates float32 even in float64's mode.
@@ -105,7 +106,7 @@ def _schedule(setting: Setting) -> tuple[str, list[Setting]]:
     return setting.function, [setting]
 
 
-def _injected(piece: str, name: str, setting: Setting, more: str = "") -> tuple[str, list[Setting]]:
+def _injected(piece: str, name: str, setting: Setting, more: str = "") -> _Piece:
     """A transformation with one setting, which may change with the step."""
     text, functions = _schedule(setting)
     if setting.constant is not None:
@@ -116,7 +117,7 @@ def _injected(piece: str, name: str, setting: Setting, more: str = "") -> tuple[
 def _chained(
     rule: Rule,
     settings: dict[str, Setting],
-    pieces: list[tuple[str, list[Setting]]],
+    pieces: list[_Piece],
     *,
     notes: Sequence[str] = (),
     answer: Sequence[str] = (),
@@ -131,7 +132,7 @@ def _chained(
     return Way(lines, notes, functions, answer=answer)
 
 
-def _rate(settings: dict[str, Setting]) -> tuple[str, list[Setting]]:
+def _rate(settings: dict[str, Setting]) -> _Piece:
     text, functions = _schedule(settings["learning_rate"])
     return f"optax.scale_by_learning_rate({text})", functions
 
@@ -171,7 +172,7 @@ def _nesterov(rule: Nesterov, settings: dict[str, Setting]) -> Way | str:
         return "optax.trace(nesterov=True) looks ahead with this step's momentum, this run with the next one's"
     if rule.decays_weights and rule.decoupled and rate.constant is None:
         return "in a chain of optax the rate would come before the momentum and after the decoupled weight decay"
-    trace = (f"optax.trace(decay={number_of(beta)}, nesterov=True)", [])
+    trace: _Piece = (f"optax.trace(decay={number_of(beta)}, nesterov=True)", [])
     place = "state[1]" if rule.decays_weights else "state"
     if rate.constant is None:
         notes = ["The rate comes first in the chain: it scales the gradient on its way into the velocity."]
@@ -211,7 +212,7 @@ def _lion(rule: Lion, settings: dict[str, Setting]) -> Way | str:
     betas = [settings[name].constant for name in ("beta1", "beta2")]
     if None in betas:
         return "optax.lion takes constant betas"
-    piece = (f"optax.scale_by_lion(b1={rule.beta1!r}, b2={rule.beta2!r})", [])
+    piece: _Piece = (f"optax.scale_by_lion(b1={rule.beta1!r}, b2={rule.beta2!r})", [])
     text, functions = _schedule(settings["learning_rate"])
     if rule.decays_weights:
         return _chained(rule, settings, [piece, _rate(settings)])
@@ -232,7 +233,7 @@ def _schedule_free(rule: ScheduleFreeSGD, settings: dict[str, Setting]) -> Way |
             "through the gradient"
         )
     text, b1 = number_of(rate), number_of(beta)
-    core = (f"optax.contrib.schedule_free(optax.sgd({text}), learning_rate={text}, b1={b1})", [])
+    core: _Piece = (f"optax.contrib.schedule_free(optax.sgd({text}), learning_rate={text}, b1={b1})", [])
     way = _chained(rule, settings, [core])
     place = "state[1]" if rule.decays_weights else "state"
     answer = [f"answer = optax.contrib.schedule_free_eval_params({place}, position)  # the average"]

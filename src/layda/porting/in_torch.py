@@ -152,9 +152,7 @@ def _heavy_ball(rule: HeavyBall, settings: dict[str, Setting], steps: int) -> Wa
     rate, momentum = settings["learning_rate"], settings["momentum"]
     beta = momentum.constant
     if beta is None and 0.0 in momentum.values(steps):
-        return (
-            "torch.optim.SGD leaves its buffer as it is at a step whose momentum is 0, and this schedule has such steps"
-        )
+        return "torch.optim.SGD leaves its buffer alone at a step whose momentum is 0, and this schedule has such steps"
     if rule.form == "average":
         return _average(rule, settings, beta)
     if beta == 0.0:
@@ -188,7 +186,7 @@ def _average(rule: HeavyBall, settings: dict[str, Setting], beta: float | None) 
     if not beta:
         return made
     first = made.optimizer[0].replace(f"lr={number_of(rate)}", f"lr={number_of(rate)} * (1 - {number_of(beta)})")
-    notes = ["torch adds the whole gradient to its buffer, this run the share 1 - momentum: the rate takes it over."]
+    notes = ["torch adds the whole gradient to its buffer, this run the share 1 - momentum: the rate has it."]
     return Way([first, *made.optimizer[1:]], notes, made.functions, before=made.before, after=made.after)
 
 

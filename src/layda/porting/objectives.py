@@ -16,7 +16,10 @@ from layda.program import Program
 __all__ = ["comment", "function_of", "placeholder"]
 
 _MOST_NAMES = 10
-_RESERVED = frozenset("torch jax jnp optax keras math layda position gradient f rows targets table range print".split())
+_RESERVED = frozenset({
+    "f", "gradient", "jax", "jnp", "keras", "layda", "math", "optax", "position", "print", "range", "rows", "table",
+    "targets", "torch",
+})  # fmt: skip
 
 
 def comment(text: str) -> str:

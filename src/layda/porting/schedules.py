@@ -1,4 +1,4 @@
-"""A schedule as a function of the step k: its closed form where it has one, else its recurrence worked out in a list."""
+"""A schedule as a function of the step k: a closed form where it has one, else its recurrence worked out in a list."""
 
 from __future__ import annotations
 

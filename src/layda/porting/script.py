@@ -24,7 +24,7 @@ from layda.run.descend import resolve_start, whole_number
 from layda.schedules import Constant
 from layda.specs import to_objective, to_rule
 
-__all__ = ["LIBRARIES", "code"]
+__all__ = ["LIBRARIES", "check_library", "code"]
 
 LIBRARIES: dict[str, Library] = {"torch": Torch(), "optax": Optax(), "keras": Keras()}
 """The libraries that code is printed for."""
@@ -92,11 +92,7 @@ def code(
     print(position.tolist(), f(position).item())
     <BLANKLINE>
     """
-    if library not in LIBRARIES:
-        raise UnknownNameError(
-            f"code is printed for {', '.join(LIBRARIES)}, not for {library!r}; {nearest(str(library), LIBRARIES)}"
-        )
-    printer = LIBRARIES[library]
+    printer = check_library(library)
     if isinstance(what, Trajectory | Race):
         if objective is not None or start is not None:
             raise SettingError("objective and start were given with a run, which has its own; leave them out")
@@ -113,6 +109,19 @@ def code(
     first = resolve_start(target, start, 0)
     run = _Run(rule.name, rule, first, whole_number("steps", steps, 0, 10**9), "")
     return _script(target, [run], printer, named=False)
+
+
+def check_library(name: str) -> Library:
+    """The library of that name.
+
+    Raises:
+        UnknownNameError: there is none.
+    """
+    if name not in LIBRARIES:
+        raise UnknownNameError(
+            f"code is printed for {', '.join(LIBRARIES)}, not for {name!r}; {nearest(str(name), LIBRARIES)}"
+        )
+    return LIBRARIES[name]
 
 
 def _of_run(run: Trajectory) -> _Run:
