@@ -159,7 +159,8 @@ def test_the_same_race_as_code(capsys: pytest.CaptureFixture[str]) -> None:
     text = printed(["race", "--code", "torch"], capsys)
     compile(text, "printed", "exec")
     assert text.startswith("# A race on lecture in PyTorch")
-    assert text.count("optimizer = torch.optim.") == 8
+    assert text.count("optimizer = torch.optim.") == 7
+    assert text.count("\ndef step(") == 1, "a rate that falls by 10 at every step leaves torch's form"
     for library in ("optax", "keras"):
         text = printed(["race", "x^2", "--rule", "adamw", "--steps", "3", "--code", library], capsys)
         compile(text, "printed", "exec")

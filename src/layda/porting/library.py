@@ -115,4 +115,4 @@ def counter(lines: Sequence[str], steps: int) -> str:
 
 def positive(setting: Setting, steps: int) -> bool:
     """Whether the setting is above zero, and far from where numbers lose their digits, at every step."""
-    return all(value > 1e-290 for value in setting.values(max(steps, 1)))
+    return all(value > 1e-150 for value in setting.values(max(steps, 1)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import textwrap
 from collections.abc import Callable, Sequence
@@ -173,7 +174,7 @@ def _section(run: _Run, library: Library, named: bool, batches: bool) -> tuple[l
         rule = replace(rule, restart="never")
     numbers = f"[{', '.join(repr(float(x)) for x in run.start)}]"
     way = library.way(rule, run.steps)
-    shown = repr(comment(run.label)) + ", " if named else ""
+    shown = json.dumps(comment(run.label), ensure_ascii=False) + ", " if named else ""
     if isinstance(way, str):
         return [], [*lines, *_written_out(run, rule, library, way, numbers, batches, shown)]
     for setting in way.functions:
