@@ -152,7 +152,8 @@ class Printer:
         if form.op == "neg":
             return f"-{self._bound(form.args[0], _SIGN)}", _SIGN
         if form.op == "power of":
-            return f"{self._bound(form.args[0], _ATOM)}**{form.value}", _POWER
+            base = self._bound(form.args[0], _ATOM)
+            return (f"{base}**{form.value}" if base.isidentifier() else f"{base} ** {form.value}"), _POWER
         if form.op == "twice":
             return f"2 * {self._bound(form.args[0], _SIGN)}", _PRODUCT
         if form.op == "power":
@@ -195,7 +196,9 @@ def _bare(condition: str) -> str:
 
 def _assigned(start: str, spread: tuple[str, Sequence[str]]) -> list[str]:
     text, terms = spread
-    if len(start) + len(text) <= _LONGEST or len(terms) == 1:
+    if len(terms) == 1:
+        return [start + _bare(text)]
+    if len(start) + len(text) <= _LONGEST:
         return [start + text]
     rows: list[str] = []
     for term in terms:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import keyword
 from collections.abc import Sequence
+from typing import Any
 
 from layda.objective import Objective, TracedObjective
 from layda.objectives.data import DataObjective
@@ -16,6 +18,7 @@ from layda.program import Program
 __all__ = ["comment", "function_of", "placeholder"]
 
 _MOST_NAMES = 10
+_LONGEST = 110
 _RESERVED = frozenset({
     "f", "gradient", "jax", "jnp", "keras", "layda", "math", "optax", "position", "print", "range", "rows", "table",
     "targets", "torch",
@@ -78,7 +81,12 @@ def _body(program: Program, coordinates: Sequence[str], library: Library, alone:
     outputs = program.output_names
     if alone:
         return [*first, *printer.lines, *printer.assigned("return ", outputs[0])]
-    return [*first, *printer.lines, f"return {library.stacked([printer.text(name) for name in outputs])}"]
+    texts = [printer.text(name) for name in outputs]
+    line = f"return {library.stacked(texts)}"
+    if len(line) > _LONGEST:
+        start, end = library.stacked(["|"]).split("|")
+        return [*first, *printer.lines, f"return {start}", *(f"    {text}," for text in texts), end]
+    return [*first, *printer.lines, line]
 
 
 def _variable(name: str, index: int) -> str:
@@ -89,7 +97,9 @@ def _variable(name: str, index: int) -> str:
 def _on_a_table(objective: DataObjective, library: Library) -> list[str]:
     options = dict(objective.options)
     source = options.pop("source")
-    arguments = [repr(source), *(f"{name}={value!r}" for name, value in options.items())]
+    if isinstance(objective.model, LinearModel):
+        del options["hidden"]
+    arguments = [_typed(source), *(f"{name}={_typed(value)}" for name, value in options.items())]
     lines = ["# The rows as layda splits, scales and batches them."]
     lines += call("table = ", "data_objective", arguments)
     if not library.differentiates:
@@ -108,6 +118,10 @@ def _on_a_table(objective: DataObjective, library: Library) -> list[str]:
     lines += [f"rows, targets = {library.array('table.rows')}, {library.array('table.targets')}", "", ""]
     lines += ["def f(position, rows=rows, targets=targets):", f'    """{comment(objective.equation)}"""']
     return [*lines, *indented(_scores(objective, library))]
+
+
+def _typed(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else repr(value)
 
 
 def _scores(objective: DataObjective, library: Library) -> list[str]:

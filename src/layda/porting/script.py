@@ -172,21 +172,30 @@ def _section(run: _Run, library: Library, named: bool, batches: bool) -> tuple[l
             "optimizer here asks; these are the steps without restarts."
         )
         rule = replace(rule, restart="never")
-    numbers = f"[{', '.join(repr(float(x)) for x in run.start)}]"
+    numbers, long = _start(run.start)
     way = library.way(rule, run.steps)
     shown = json.dumps(comment(run.label), ensure_ascii=False) + ", " if named else ""
     if isinstance(way, str):
-        return [], [*lines, *_written_out(run, rule, library, way, numbers, batches, shown)]
+        return [], [*lines, *long, *_written_out(run, rule, library, way, numbers, batches, shown)]
     for setting in way.functions:
         lines += _function(setting.written(run.steps, library.plain is None))
-    lines.append(library.start(numbers, by_hand=False))
-    for note in way.notes:
-        lines += _comment(note)
+    lines += [*long, library.start(numbers, by_hand=False), *_comment(" ".join(way.notes))]
     lines += way.optimizer
     lines += library.loop(way, run.steps, batches)
     lines += [*way.answer, *_comment(run.ending)]
     made = any(line.startswith("answer = ") for line in way.answer)
     return list(way.imports), [*lines, library.shown("answer" if made else "position", shown)]
+
+
+def _start(position: tuple[float, ...]) -> tuple[str, list[str]]:
+    """The list of the start's coordinates, and the lines that must come before where it is long."""
+    texts = [repr(float(x)) for x in position]
+    if len(texts) > 4 and len(set(texts)) == 1:
+        return f"[{texts[0]}] * {len(texts)}", []
+    if len(texts) <= 8:
+        return f"[{', '.join(texts)}]", []
+    rows = textwrap.wrap(", ".join(texts) + ",", 106)
+    return "start", ["start = [", *(f"    {row}" for row in rows), "]"]
 
 
 def _written_out(
