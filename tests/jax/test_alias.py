@@ -91,69 +91,68 @@ def test_what_inject_hyperparams_holds_is_what_counts(way: str) -> None:
     assert float(state.inner_state.hyperparams["learning_rate"]) == 0.25
 
 
-@pytest.mark.parametrize("state_dtype", ["bfloat16", "float16", "float32", None])
-@pytest.mark.parametrize("dtype", ["bfloat16", "float16", "float32", "complex64"])
+def of_all_dtypes() -> dict[str, Any]:
+    return {dtype: jnp.array([1.0, 2.0], dtype) for dtype in DTYPES}
+
+
+@pytest.mark.parametrize("state_dtype", ["bfloat16", "float16", "float64", None])
 @pytest.mark.parametrize("rule", RULES, ids=identity)
-def test_explicit_state_dtype(rule: Any, dtype: str, state_dtype: str | None) -> None:
-    transform = layda.jax.optimizer(rule, state_dtype=state_dtype)
-    params = jnp.array([1.0, 2.0], dtype)
-    expected = "complex64" if dtype == "complex64" else state_dtype or "float32"
-    _, state = jax.jit(transform.update)(params, transform.init(params), params)
-    for kept in (transform.init(params), state):
-        assert {leaf.dtype for leaf in jax.tree.leaves(kept.slots)} <= {jnp.dtype(expected)}
+def test_explicit_state_dtype(rule: Any, state_dtype: str | None) -> None:
+    with in_64_bits():
+        transform, params = layda.jax.optimizer(rule, state_dtype=state_dtype), of_all_dtypes()
+        state = transform.init(params)
+        _, after = jax.jit(transform.update)(params, state, params)
+        for tree in (*state.slots.values(), *after.slots.values()):
+            for dtype, slot in tree.items():
+                expected = jnp.promote_types(dtype, jnp.float32) if state_dtype is None else jnp.dtype(state_dtype)
+                if dtype.startswith("complex"):
+                    expected = jnp.promote_types(expected, jnp.complex64)
+                assert slot.dtype == expected
 
 
 @pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("rule", RULES, ids=identity)
-def test_updates_keep_the_gradients_dtype(rule: Any, dtype: str, way: str) -> None:
-    with in_64_bits(dtype in ("float64", "complex128")):
-        transform = layda.jax.optimizer(rule)
-        params = jnp.array([1.0, 2.0], dtype)
-        state = WAYS[way](transform.init)(params)
-        updates, _ = WAYS[way](transform.update)(2 * params, state, params)
-        assert updates.dtype == params.dtype
+def test_updates_keep_the_gradients_dtype(rule: Any, way: str) -> None:
+    with in_64_bits():
+        transform, params = layda.jax.optimizer(rule), of_all_dtypes()
+        updates, _ = WAYS[way](transform.update)(params, WAYS[way](transform.init)(params), params)
+        assert {name: update.dtype for name, update in updates.items()} == {name: jnp.dtype(name) for name in params}
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("rule", RULES, ids=identity)
-def test_shapes_and_dtypes_of_the_state_are_stable(rule: Any, dtype: str) -> None:
+def test_shapes_and_dtypes_of_the_state_are_stable(rule: Any) -> None:
     """``lax.cond`` refuses two states that differ in any shape, dtype or sharding."""
-    with in_64_bits(dtype in ("float64", "complex128")):
-        transform = layda.jax.optimizer(rule)
-        params, _, function = parabola(jnp.dtype(dtype))
+    with in_64_bits():
+        transform, params = layda.jax.optimizer(rule), of_all_dtypes()
 
         @jax.jit
         def step(params: Any, state: Any) -> Any:
-            gradients = jax.grad(function)(params).conj()
             moved = jax.random.randint(jax.random.key(0), (), 0, 2) == 0
             updates, after = jax.lax.cond(
-                moved, lambda: transform.update(gradients, state, params), lambda: (gradients, state)
+                moved, lambda: transform.update(params, state, params), lambda: (params, state)
             )
             return optax.apply_updates(params, updates), after
 
         state = transform.init(params)
-        kinds = [(leaf.shape, leaf.dtype) for leaf in jax.tree.leaves(state)]
+        kinds = [(leaf.shape, leaf.dtype) for leaf in jax.tree.leaves((params, state))]
         for _ in range(2):
             params, state = step(params, state)
-            assert params.dtype == jnp.dtype(dtype)
-            assert [(leaf.shape, leaf.dtype) for leaf in jax.tree.leaves(state)] == kinds
+            assert [(leaf.shape, leaf.dtype) for leaf in jax.tree.leaves((params, state))] == kinds
 
 
-@pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("dtype", ["bfloat16", "float32"])
 @pytest.mark.parametrize("rule", RULES, ids=identity)
-def test_gradient_accumulation(rule: Any, dtype: str, way: str) -> None:
+def test_gradient_accumulation(rule: Any) -> None:
     """``optax.MultiSteps``: nothing for three steps, then the step of the mean gradient."""
     several = optax.MultiSteps(layda.jax.optimizer(rule), every_k_schedule=4)
-    params = jnp.array([1.0, 2.0], dtype)
-    state = WAYS[way](several.init)(params)
-    update = WAYS[way](several.update)
+    params = {dtype: jnp.array([1.0, 2.0], dtype) for dtype in ("bfloat16", "float32")}
+    state, update = several.init(params), jax.jit(several.update)
     for _ in range(3):
-        updates, state = update(2 * params, state, params)
-        np.testing.assert_array_equal(updates, jnp.zeros_like(params))
-    updates, state = update(2 * params, state, params)
+        updates, state = update(params, state, params)
+        assert all(not jnp.any(one) and one.dtype == dtype for dtype, one in updates.items())
+    updates, state = update(params, state, params)
     single = layda.jax.optimizer(rule)
-    expected, _ = WAYS[way](single.update)(2 * params, single.init(params), params)
-    np.testing.assert_allclose(np.asarray(updates, float), np.asarray(expected, float), rtol=1e-2)
-    assert jnp.any(updates != 0) or float(np.max(np.abs(np.asarray(expected, float)))) == 0.0
+    expected, _ = jax.jit(single.update)(params, single.init(params), params)
+    for dtype, one in updates.items():
+        assert one.dtype == jnp.dtype(dtype)
+        assert bool(jnp.all(one < 0))
+        np.testing.assert_allclose(one.astype(float), expected[dtype].astype(float), rtol=1e-2)

@@ -27,8 +27,10 @@ EAGER = {"adam": 1e-15, "adamw": 1e-15, "nadam": 1e-15, "schedule-free": 5e-14}
 """The rules that are not equal even eagerly, with the largest distance as a share of the path's largest coordinate:
 XLA divides an array by one number through its reciprocal (Adam and its kin: √s/√(1 − β₂ᵗ)), and x + (x′ − x) is not x′
 where a step is longer than x (schedule-free, NAdam)."""
-COMPILED = 2e-13
-"""Likewise for all rules under jit: XLA's CPU code rounds a·b + c once."""
+UNFUSED = EAGER | {"aggregated-momentum": 2e-15}
+"""Under jit on a processor without fused multiply-add; there α/K is a reciprocal too."""
+COMPILED = {"lion": 0.0, "sign-momentum": 0.0, "schedule-free": 5e-14}
+"""Under jit, where XLA's CPU code rounds a·b + c once; 5e-15 for the others."""
 
 
 def distance(rule: Any, name: str, compiled: bool) -> float:
@@ -66,7 +68,7 @@ def test_eager_steps_are_numpy_s_bits(rule: Any) -> None:
 def test_compiled_steps_are_numpy_s_within_rounding(rule: Any) -> None:
     with in_64_bits():
         found = [distance(rule, name, compiled=True) for name in CLASSICS]
-    assert max(found) <= COMPILED
+    assert max(found) <= COMPILED.get(rule.name, 5e-15)
 
 
 def test_compiled_steps_are_numpy_s_bits_where_the_processor_cannot_fuse() -> None:
@@ -74,10 +76,10 @@ def test_compiled_steps_are_numpy_s_bits_where_the_processor_cannot_fuse() -> No
     code = (
         "import jax; jax.config.update('jax_enable_x64', True)\n"
         "from tests.cases import RULES\n"
-        "from tests.jax.test_bits import CLASSICS, EAGER, distance\n"
+        "from tests.jax.test_bits import CLASSICS, UNFUSED, distance\n"
         "for rule in RULES:\n"
         "    found = max(distance(rule, name, compiled=True) for name in CLASSICS)\n"
-        "    assert found <= EAGER.get(rule.name, 0.0), (str(rule), found)\n"
+        "    assert found <= UNFUSED.get(rule.name, 0.0), (str(rule), found)\n"
         "print('equal')\n"
     )
     root = Path(__file__).parents[2]

@@ -50,7 +50,8 @@ PAIRS: dict[str, tuple[Any, Any]] = {
     "nesterov": (lambda: Nesterov(0.02, 0.9), lambda: optax.sgd(0.02, momentum=0.9, nesterov=True)),
     "momentum, decayed rate": (
         lambda: HeavyBall(ExponentialDecay(0.02, 0.999, before_first_step=False), 0.9, form="step"),
-        lambda: optax.sgd(optax.exponential_decay(0.02, 1, 0.999), momentum=0.9),
+        # optax.exponential_decay itself is in float32, whatever jax_enable_x64 says
+        lambda: optax.sgd(lambda count: 0.02 * 0.999 ** count.astype(float), momentum=0.9),
     ),
     "average": (
         lambda: HeavyBall(0.2, 0.9, form="average"),

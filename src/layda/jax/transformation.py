@@ -145,11 +145,6 @@ def _update(given: Given, step: LeafStep) -> Callable[..., tuple[Any, State]]:
     shared = tuple(slot.name for slot in stepper.shared)
 
     def update(updates: Any, state: State, params: Any = None, **extra: Any) -> tuple[Any, State]:
-        if params is None and step.reads_position:
-            raise SettingError(
-                f"{given.rule} was updated without params, but {step.reads_position}; "
-                "call update(gradients, state, params)"
-            )
         numbers = {**state.hyperparams, **given.arrays}
         schedules = dict(state.schedules)
         for path, one in called.items():
@@ -161,6 +156,11 @@ def _update(given: Given, step: LeafStep) -> Callable[..., tuple[Any, State]]:
 
         gradients, tree = jax.tree.flatten(updates, is_leaf=lambda value: value is None)
         structure: Any = tree  # JAX's stubs know no methods of it
+        if params is None and step.reads_position and any(one is not None for one in gradients):
+            raise SettingError(
+                f"{given.rule} was updated without params, but {step.reads_position}; "
+                "call update(gradients, state, params)"
+            )
         positions = [None] * len(gradients) if params is None else structure.flatten_up_to(params)
         columns = [structure.flatten_up_to(state.slots[slot.name]) for slot in stepper.slots]
         moved = [
