@@ -10,6 +10,26 @@
 >>> state.hyperparams["momentum"] = 0.9  # nothing is compiled anew
 
 Besides :func:`optimizer`, which takes any rule, there is one function for each rule of :data:`layda.rules.ALL`.
+
+How far float64 paths (200 steps on four classics, ``jax_enable_x64``) are from NumPy's, as a share of the path's largest
+coordinate; 0 means every bit:
+
+===================  =======  =====================  =======  =========================================================
+rule                 eager    jit without fma        jit      why not 0
+===================  =======  =====================  =======  =========================================================
+gradient-descent     0        0                      2.3e-16  XLA's CPU code rounds a·b + c once (fma)
+heavy-ball           0        0                      1.3e-15  likewise (all forms, schedules, both weight decays)
+nesterov             0        0                      1.1e-15  likewise
+quasi-hyperbolic     0        0                      2.8e-15  likewise
+aggregated-momentum  0        8.9e-16                6.7e-16  under jit α/K is α·(1/K)
+adam                 2.5e-16  2.5e-16                3.1e-16  XLA divides an array by √(1 − β₂ᵗ) through its reciprocal
+adamw                1.4e-16  1.4e-16                1.7e-15  likewise
+nadam                1.5e-16  1.5e-16                5.9e-16  likewise
+lion, sign-momentum  0        0                      0
+schedule-free        1.9e-14  1.9e-14                2.0e-14  x + (x′ − x) is not x′ where a step is longer than x
+===================  =======  =====================  =======  =========================================================
+
+"Without fma" is ``XLA_FLAGS=--xla_cpu_max_isa=AVX``, set before JAX starts.
 """
 
 from __future__ import annotations

@@ -8,7 +8,6 @@ import jax
 import jax.numpy as jnp
 
 from layda.errors import SettingError
-from layda.jax.given import called_of
 from layda.jax.leaves import computing_dtype, parts, whole
 from layda.jax.transformation import State, Transformation
 from layda.rule import Rule, Stepper
@@ -56,8 +55,6 @@ def estimates(rule: Any, params: Any, state: Any) -> Any:
             f"{', '.join(own.hyperparams) or 'none'}, which are not those of {chosen}; "
             "hand over the transformation that made the state"
         )
-    if called_of(chosen):
-        own = own._replace(schedules=dict(own.schedules))
 
     def answer(position: Any, *slots: Any) -> Any:
         position = jnp.asarray(position)
@@ -71,8 +68,13 @@ def estimates(rule: Any, params: Any, state: Any) -> Any:
             return {name: jnp.asarray(value).astype(dtype) for name, value in values.items()}
 
         numbers = stepper.numbers | cast(own.hyperparams)
-        shared, schedules = tuple(cast(own.shared).values()), cast(own.schedules)
-        carried = tuple(schedules[name] for name in stepper.schedule_names)
+        shared, carried = (
+            tuple(cast(values)[name] for name in names)  # by name: jit hands dictionaries back in another order
+            for values, names in (
+                (own.shared, tuple(slot.name for slot in stepper.shared)),
+                (own.schedules, stepper.schedule_names),
+            )
+        )
         time = own.count.astype(dtype)
         pieces = [tuple(part.astype(dtype) for part in parts(value)) for value in (position, *slots)]
         found = tuple(

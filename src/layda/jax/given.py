@@ -10,6 +10,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from layda.errors import SettingError
 from layda.rule import Rule
@@ -115,7 +116,7 @@ def _plain(cls: type[Rule], field: dataclasses.Field[Any], value: Any, arrays: d
         several = isinstance(field.default, tuple)
         found = _single(cls, field, f"{field.name}.0" if several else field.name, value, arrays)
         return (found,) if several else found
-    return value
+    return value.item() if isinstance(value, np.ndarray) and value.ndim == 0 else value
 
 
 def _special(value: Any) -> bool:
