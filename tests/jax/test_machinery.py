@@ -20,7 +20,7 @@ import layda  # noqa: E402
 from layda.rules import Adam, AdamW, HeavyBall, ScheduleFreeSGD  # noqa: E402
 from layda.schedules import ExponentialDecay  # noqa: E402
 from tests.cases import RULES  # noqa: E402
-from tests.jax.problems import identity  # noqa: E402
+from tests.jax.problems import identity, in_64_bits  # noqa: E402
 
 
 def tree() -> dict[str, Any]:
@@ -295,3 +295,55 @@ def test_what_needs_params_says_so() -> None:
         without, _ = transform.update(gradient, transform.init(gradient))
         having, _ = transform.update(gradient, transform.init(gradient), gradient)
         np.testing.assert_array_equal(without, having)
+
+
+@pytest.mark.parametrize("rule", RULES, ids=identity)
+def test_a_saved_state_continues_bit_for_bit(rule: Any, tmp_path: Path) -> None:
+    transform = layda.jax.optimizer(rule)
+    step = jax.jit(lambda params, state: stepped(transform, params, state))
+    params = {"a": jnp.array([1.0, -2.0]), "b": jnp.asarray(0.5)}
+    state = transform.init(params)
+    for _ in range(3):
+        params, state = step(params, state)
+    leaves, structure = jax.tree.flatten((params, state))
+    np.savez(tmp_path / "kept.npz", *leaves)
+    with np.load(tmp_path / "kept.npz") as kept:
+        again = jax.tree.unflatten(structure, [kept[f"arr_{index}"] for index in range(len(leaves))])
+    straight = (params, state)
+    for _ in range(3):
+        straight, again = step(*straight), step(*again)
+    assert_close(again, straight, 0.0)
+
+
+@pytest.mark.parametrize("rule", RULES, ids=identity)
+def test_steps_are_differentiable_by_start_and_rate(rule: Any) -> None:
+    """As meta-learning needs it; compared with differences, which a sign's jumps do not disturb."""
+    with in_64_bits():
+        transform = layda.jax.optimizer(rule)
+        name = next(name for name in transform.init(jnp.zeros(2)).hyperparams if name.startswith("learning_rate"))
+
+        def end(start: Any, rate: Any) -> Any:
+            params, state = start, transform.init(start)
+            state.hyperparams[name] = rate
+            for _ in range(2):
+                params, state = stepped(transform, params, state)
+            return jnp.sum(params**2)
+
+        start, rate, small = jnp.array([1.0, -2.0]), 0.01, 1e-6
+        by_start, by_rate = jax.jit(jax.grad(end, argnums=(0, 1)))(start, rate)
+        first = jnp.array([small, 0.0])
+        expected = (end(start + first, rate) - end(start - first, rate)) / (2 * small)
+        assert float(by_start[0]) == pytest.approx(float(expected), rel=1e-5)
+        expected = (end(start, rate + small) - end(start, rate - small)) / (2 * small)
+        assert float(by_rate) == pytest.approx(float(expected), rel=1e-5)
+
+
+@pytest.mark.parametrize("rule", RULES, ids=identity)
+def test_the_state_s_shape_is_known_without_computing(rule: Any) -> None:
+    transform = layda.jax.optimizer(rule)
+    outline = jax.eval_shape(transform.init, {"a": jax.ShapeDtypeStruct((2, 3), jnp.bfloat16)})
+    state = transform.init({"a": jnp.zeros((2, 3), jnp.bfloat16)})
+    assert jax.tree.structure(outline) == jax.tree.structure(state)
+    assert [(one.shape, one.dtype) for one in jax.tree.leaves(outline)] == [
+        (one.shape, one.dtype) for one in jax.tree.leaves(state)
+    ]

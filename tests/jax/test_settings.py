@@ -187,7 +187,13 @@ def test_arrays_as_settings() -> None:
     def rated(rate: Any) -> Any:
         return walk(layda.jax.heavy_ball(rate))[0]
 
-    np.testing.assert_allclose(rated(0.2), walk(layda.jax.heavy_ball(0.2))[0], rtol=1e-5)
+    @jax.jit
+    def scheduled(rate: Any) -> Any:  # its values are known only in the compiled step: nothing to check before
+        return walk(layda.jax.heavy_ball(lambda count: rate))[0]
+
+    expected = walk(layda.jax.heavy_ball(0.2))[0]
+    np.testing.assert_allclose(rated(0.2), expected, rtol=1e-5)
+    np.testing.assert_allclose(scheduled(0.2), expected, rtol=1e-5)
 
 
 @given(
@@ -214,6 +220,13 @@ def test_wrong_rates_are_refused_at_once(rule: type[Rule], wrong: Any) -> None:
     for make in (lambda: function_of(rule)(learning_rate=wrong), lambda: layda.jax.optimizer(rule, wrong)):
         with pytest.raises(SettingError, match=f"{rule.__name__}: learning_rate"):
             make()
+
+
+def test_optax_takes_the_wrong_rate() -> None:
+    """What the test above is for: there the fault shows only in the parameters."""
+    transform = optax.sgd(float("nan"), momentum=1.5)
+    updates, _ = transform.update(jnp.ones(2), transform.init(jnp.ones(2)))
+    assert bool(jnp.all(jnp.isnan(updates)))
 
 
 @pytest.mark.parametrize(

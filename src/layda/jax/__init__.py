@@ -11,8 +11,8 @@
 
 Besides :func:`optimizer`, which takes any rule, there is one function for each rule of :data:`layda.rules.ALL`.
 
-How far float64 paths (200 steps on four classics, ``jax_enable_x64``) are from NumPy's, as a share of the path's largest
-coordinate; 0 means every bit:
+How far float64 paths (200 steps on four classics, ``jax_enable_x64``) are from NumPy's, as a share of the largest
+coordinate on the path; 0 means every bit:
 
 ===================  =======  =====================  =======  =========================================================
 rule                 eager    jit without fma        jit      why not 0

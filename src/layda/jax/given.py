@@ -47,10 +47,12 @@ class Called(Schedule):
         return (state[1], state[1])
 
     def bounds(self) -> tuple[float, ...]:
-        """Its first value; a function says no more about itself."""
+        """Its first value; a function says no more about itself, and inside a compiled step not even that."""
         try:
             with jax.ensure_compile_time_eval():
                 return (float(self.function(0)),)
+        except jax.errors.ConcretizationTypeError:
+            return ()
         except (TypeError, ValueError) as fault:
             raise SettingError(
                 f"the schedule {self.function!r} gave no number at the step count 0 ({fault}); allowed is a function "

@@ -25,8 +25,9 @@ class State(NamedTuple):
     Attributes:
         count: the step t that comes next.
         hyperparams: the rule's numbers by dotted path ("learning_rate", "momenta.1", "learning_rate.decay"), to be
-            changed at will: ``state.hyperparams["learning_rate"] = 0.05``. They keep their own precision (float32, or
-            float64 with ``jax_enable_x64``) whatever the parameters' is.
+            changed at will: ``state.hyperparams["learning_rate"] = 0.05``. A Python float or ``jnp.asarray(0.05)``
+            compiles nothing anew; a number of fixed dtype (``np.float32(0.05)``) or an int does once. They keep their
+            own precision (float32, or float64 with ``jax_enable_x64``) whatever the parameters' is.
         schedules: what the schedules carry.
         shared: the slots that are one number for all parameters.
         slots: name -> a tree like the parameters.
