@@ -64,12 +64,10 @@ def _signature(rule: type[Rule]) -> inspect.Signature:
             continue
         kind = inspect.Parameter.KEYWORD_ONLY if item.kw_only else inspect.Parameter.POSITIONAL_OR_KEYWORD
         default = inspect.Parameter.empty if item.default is dataclasses.MISSING else item.default
-        annotation = {str: "str", bool: "bool"}.get(type(item.default), "Hyperparameter")
+        annotation = type(item.default) if isinstance(item.default, str | bool) else Hyperparameter
         found.append(inspect.Parameter(item.name, kind, default=default, annotation=annotation))
     found.sort(key=lambda one: one.kind)
-    found.append(
-        inspect.Parameter("state_dtype", inspect.Parameter.KEYWORD_ONLY, default=None, annotation="DTypeLike | None")
-    )
+    found.append(inspect.Parameter("state_dtype", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Any))
     return inspect.Signature(found, return_annotation=optax.GradientTransformationExtraArgs)
 
 
@@ -95,6 +93,3 @@ True
         "Every number may also be a schedule of layda or a function of the step count. See :func:`layda.jax.optimizer`."
     )
     return f"{before}\n\nArgs:\n{arguments}\n\n{rest}{gap}{remark}\n{example}"
-
-
-_ = Hyperparameter  # the name that the signatures' annotations use
