@@ -37,7 +37,12 @@ struct alignas(8) uint2 {
     uint2(const uint2 &o) : x(o.x), y(o.y) { look<8>(&o); }
     uint2 &operator=(const uint2 &o) { look<8>(this); x = o.x, y = o.y; return *this; }
 };
-template <class A, class B> static A as(B b) { A a; static_assert(sizeof a == sizeof b); memcpy(&a, &b, sizeof a); return a; }
+template <class A, class B> static A as(B b) {
+    A a;
+    static_assert(sizeof a == sizeof b);
+    memcpy(&a, &b, sizeof a);
+    return a;
+}
 static double __longlong_as_double(long long v) { return as<double>(v); }
 static long long __double_as_longlong(double v) { return as<long long>(v); }
 static float __uint_as_float(unsigned v) { return as<float>(v); }
@@ -54,11 +59,13 @@ extern "C" long long all_threads(unsigned blocks, unsigned threads, const long l
 }
 """
 
+_TABLE, _UNITS = "(const unsigned long long *)given[%d]", "(const long long *)given[%d]"
+_SKIP = "(const unsigned *)given[%d]"
 _CALLS = {
-    "take_step": "take_step((const unsigned long long *)given[0], (const long long *)given[1], given[2], given[3], given[4], "
-    "(const int *)given[5], (const unsigned *)given[6])",
-    "look_for": "look_for((const unsigned long long *)given[0], (const long long *)given[1], given[2], (int *)given[3], "
-    "(const unsigned *)given[4])",
+    "take_step": f"take_step({_TABLE % 0}, {_TABLE % 1}, (const REAL *)given[2], {_UNITS % 3}, given[4], given[5], "
+    f"given[6], (const int *)given[7], {_SKIP % 8})",
+    "look_for": f"look_for({_TABLE % 0}, {_UNITS % 1}, given[2], (int *)given[3], {_SKIP % 4})",
+    "place": "place((unsigned long long *)given[0], given[1], " + ", ".join(f"given[{2 + w}]" for w in range(64)) + ")",
 }
 
 
@@ -68,12 +75,13 @@ class Built:
     Args:
         folder: where it is built.
         source: the text.
-        name: "take_step" or "look_for".
+        name: of the kernel: "take_step", "look_for" or "place".
     """
 
     def __init__(self, folder: Path, source: str, name: str) -> None:
         path = folder / f"{name}{len(list(folder.iterdir()))}.cpp"
-        path.write_text(_SHIM + source + _GRID.replace("CALL", _CALLS[name]))
+        call = _CALLS[name].replace("REAL", "double" if "const double *__restrict__ scalars" in source else "float")
+        path.write_text(_SHIM + source + _GRID.replace("CALL", call))
         flags = ["-O1", "-std=c++17", "-ffp-contract=off", "-fno-strict-aliasing", "-shared", "-fPIC", "-w"]
         subprocess.run(["g++", *flags, str(path), "-o", str(path.with_suffix(".so"))], check=True)  # noqa: S603, S607
         self._function: Any = ctypes.CDLL(str(path.with_suffix(".so"))).all_threads

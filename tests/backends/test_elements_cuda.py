@@ -1,4 +1,4 @@
-"""The multi-tensor kernel for GPUs: its text does on a processor what the processor's kernel does; NVRTC compiles it."""
+"""The multi-tensor kernel for GPUs: run by a processor its text gives the processor's bits; NVRTC compiles it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,15 @@ import pytest
 
 from layda.backends import cuda, elements
 from layda.backends.elements import CLEAN, JOB, Array, ElementPass
-from layda.backends.elements_cuda import CLEAN_ROW, THREADS, finite_source, kernel_source, round_of
+from layda.backends.elements_cuda import (
+    CLEAN_ROW,
+    PLACED,
+    THREADS,
+    finite_source,
+    kernel_source,
+    place_source,
+    round_of,
+)
 from layda.program import Graph
 from layda.rule import Stepper
 from tests.cases import RULES
@@ -117,9 +125,15 @@ def _on_lanes(memory, kernel, key):
 
 
 def _by_text(memory, built, key, blocks=3, counter=None, skip=None):
-    table = memory.table()
+    table, task = memory.table(), memory.task
+    names = [array.name for array in task.arrays]
+    kept = [index for index, name in enumerate(names) if name in task.program.output_names]
+    moving = np.ascontiguousarray(table[[index for index in range(len(names)) if index not in kept]])
+    begins = np.arange(memory.rows, dtype=np.int64) * memory.scalars.shape[1]
+    columns = np.array([*table[kept], begins, memory.numbers], np.int64)
     at = [0 if word is None else word.ctypes.data for word in (counter, skip)]
-    built(blocks, THREADS, table.ctypes.data, memory.units.ctypes.data, len(memory.units), memory.rows, key, *at)
+    tables = (moving.ctypes.data, columns.ctypes.data, memory.scalars.ctypes.data, memory.units.ctypes.data)
+    built(blocks, THREADS, *tables, len(memory.units), memory.rows, key, *at)
 
 
 def _equal(found, wanted):
@@ -134,8 +148,6 @@ def _equal(found, wanted):
 @needs_compiler
 def test_the_text_gives_the_bits_of_the_lanes(tmp_path, runs):
     for index, (rule, kinds, stochastic) in enumerate(_product(runs)):
-        if runs == 1 and index % 2:
-            continue
         task, rng = _task(rule, kinds, stochastic), np.random.default_rng(index)
         built = Built(tmp_path, kernel_source(task), "take_step")
         for unit, wild in ((4096, False), (32, True)):
@@ -261,6 +273,20 @@ def test_every_rule_compiles_without_local_memory(architecture, runs):
         assert (found.stack, found.spilled) == (0, 0), told
         # Two blocks of 256 threads at least share a processor's 65536 registers: enough bytes are on their way.
         assert 16 < found.registers <= 128, told
+
+
+@needs_compiler
+def test_words_are_placed(tmp_path):
+    to, built = np.zeros(PLACED + 1, np.int64), Built(tmp_path, place_source(), "place")
+    for count in (0, 1, 63, 64):
+        to[:] = -1
+        built(1, 2, to.ctypes.data, count, *range(100, 100 + PLACED))
+        assert to.tolist() == [*range(100, 100 + count), *[-1] * (PLACED + 1 - count)]
+
+
+@needs_nvrtc
+def test_the_placing_compiles():
+    assert cuda.compiled(place_source(), "sm_80").stack == 0
 
 
 @needs_nvrtc

@@ -1,9 +1,10 @@
 """Program -> CUDA C++: one launch over many tensors, the twin of :mod:`layda.backends.elements` on an NVIDIA GPU.
 
-The table (columns of addresses, one row for each tensor) and the units of work (row, first, last + 1) are those of the
-processor's kernel, in the GPU's memory; a block of threads takes a unit. The operations are the same in the same order,
-the random bits of stochastic rounding the same hash, so compiled without contraction (``--fmad=false``) it gives the
-same bits. The text is plain C++ but for a dozen names of CUDA's, so it can be read, and run on a processor.
+A tensor is a row, and work is cut into units (row, first, last + 1), as for the processor; a block of threads takes a
+unit. Where arrays lie is in two tables: ``moving`` has a column for each array that is only read (gradients may lie
+elsewhere at every step), ``columns`` one for each that is written, and stays. The operations are the processor's in the
+same order, the random bits of stochastic rounding the same hash, so compiled without contraction (``--fmad=false``) it
+gives the same bits. The text is plain C++ but for a dozen names of CUDA's: it can be read, and run on a processor.
 
 A step is bound by memory. Every thread reads two *vectors* of each array (16 bytes of the widest kind) before it
 computes anything, so with three float32 arrays a thread has 96 bytes on their way. Where an array does not begin at a
@@ -14,16 +15,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from layda.backends.cuda_source import _PRELUDE, _Printer
+from layda.backends.cuda_source import PRELUDE, Printer
 from layda.backends.elements import Array, ElementPass
 
-__all__ = ["CLEAN_ROW", "THREADS", "finite_source", "kernel_source", "round_of"]
+__all__ = ["CLEAN_ROW", "PLACED", "THREADS", "finite_source", "kernel_source", "place_source", "round_of"]
 
 THREADS = 256
 """Threads in a block."""
 
 CLEAN_ROW = (1 << 31) - 1
 """What the flag of a search is set to before, and left at where every number is finite; else the first such row."""
+
+PLACED = 64
+"""Words that one launch of the kernel ``place`` writes."""
 
 _VECTORS = 2  # of every array, read by a thread before it computes
 _PAIR = 16  # elements i and i + 16 share a hash
@@ -102,7 +106,9 @@ __device__ inline void put(const unsigned *words, unsigned char *to, const bool 
 }
 
 // One of the numbers of 16 bits in a vector's words.
-__device__ inline unsigned half_of(const unsigned *words, const int e) { return words[e / 2] >> (e % 2 * 16) & 0xffffu; }
+__device__ inline unsigned half_of(const unsigned *words, const int e) {
+    return words[e / 2] >> (e % 2 * 16) & 0xffffu;
+}
 __device__ inline void set_half(unsigned *words, const int e, const unsigned bits) {
     words[e / 2] = e % 2 ? words[e / 2] | (bits << 16) : bits;
 }
@@ -184,10 +190,13 @@ __device__ inline void write_stochastically(unsigned *words, const int e, const 
 def kernel_source(task: ElementPass) -> str:
     """The kernel ``take_step``, which does to every element what :func:`layda.backends.elements.kernel` does.
 
-    Its arguments, in order: columns, units (addresses), the number of units, the number of rows (long long), key (long
-    long, of which 32 bits count), counter and skip (addresses of an int and a word of 32 bits, or 0). With a counter
-    the key is the hash of its sum with ``key``, so that a step that a CUDA graph repeats draws new bits. Where the word
-    at ``skip`` is not zero (a flag, or the 1.0 that a GradScaler found), nothing is read or written.
+    Its arguments, in order: moving, columns, scalars, units (addresses), the number of units, the number of rows, key
+    (long long; of the key 32 bits count), counter, skip (addresses of an int and of a word of 32 bits, or 0).
+
+    A column has a word of 64 bits for each row. ``columns`` ends with two more: where in ``scalars`` the row's begin,
+    and its number. With a counter the key is the hash of its sum with ``key``, so that a step that a CUDA graph repeats
+    draws new bits. Where the word at ``skip`` is not zero (a flag, or the 1.0 that a GradScaler found), the kernel
+    returns at once.
 
     Args:
         task: what is done; the same as for the processor.
@@ -223,9 +232,10 @@ class _Text:
     def __init__(self, task: ElementPass) -> None:
         self.task = task
         self.written = [index for index, array in enumerate(task.arrays) if array.name in task.program.output_names]
+        self.moving = [index for index in range(len(task.arrays)) if index not in self.written]
         self.random = [index for index in self.written if task.arrays[index].stochastic]
         self.count = _numbers([array.kept for array in task.arrays])
-        self.printer = _Printer(task.dtype)
+        self.printer = Printer(task.dtype)
         self.real = self.printer.real
 
     def whole(self) -> str:
@@ -235,7 +245,7 @@ class _Text:
         nearest = sorted({array.kept for array in written if not array.stochastic})
         functions = [line for lines in self.printer.functions.values() for line in lines]
         return "\n".join([
-            _PRELUDE, _MEMORY, _STORE, *(_READ[kept] for kept in read), *(_WRITE[kept] for kept in nearest),
+            PRELUDE, _MEMORY, _STORE, *(_READ[kept] for kept in read), *(_WRITE[kept] for kept in nearest),
             *([_RANDOM] if self.random else []), *functions, "", *element, "", *self._kernel(), "",
         ])  # fmt: skip
 
@@ -263,18 +273,20 @@ class _Text:
         own = f"threadIdx.x / {lanes} * {2 * _PAIR} + threadIdx.x % {lanes} * {size}" if self.random else (
             f"threadIdx.x * {size}"
         )  # fmt: skip
+        kept = len(self.written)
+        found = [f"columns[{self.written.index(index)} * rows + row]" if index in self.written else
+                 f"moving[{self.moving.index(index)} * rows + row]" for index in range(len(arrays))]  # fmt: skip
         body = [
             "if (skip && *skip) return;", *self._key(),
             "for (long long at = blockIdx.x; at < unit_count; at += gridDim.x) {",
             "    const long long row = units[3 * at], first = units[3 * at + 1], last = units[3 * at + 2];",
-            *(f"    unsigned char *const a{index} = (unsigned char *)columns[{index} * rows + row];"
-              for index in range(len(arrays))),
+            *(f"    unsigned char *const a{index} = (unsigned char *){place};" for index, place in enumerate(found)),
             *(f"    const bool wide{index} = ((unsigned long long)a{index} & {_BYTES[array.kept] * size - 1}) == 0;"
               for index, array in enumerate(arrays)),
             "    Shared shared;",
-            f"    const {self.real} *const numbers = (const {self.real} *)columns[{len(arrays)} * rows + row];",
+            f"    const {self.real} *const numbers = scalars + columns[{kept} * rows + row];",
             *(f"    shared.n[{index}] = numbers[{index}];" for index in range(len(self.task.scalars))),
-            *([f"    const unsigned seed = mixed(mixed((unsigned)columns[{len(arrays) + 1} * rows + row]) + own_key);"]
+            *([f"    const unsigned seed = mixed(mixed((unsigned)columns[{kept + 1} * rows + row]) + own_key);"]
               if self.random else []),
             f"    const long long whole = first + (last - first) / {size} * {size};",
             f"    for (long long i = first + {own}; i < whole; i += {THREADS * _VECTORS * size}) {{",
@@ -284,7 +296,8 @@ class _Text:
         ]  # fmt: skip
         return [
             f'extern "C" __global__ void __launch_bounds__({THREADS}) take_step(',
-            "    const unsigned long long *__restrict__ columns, const long long *__restrict__ units,",
+            "    const unsigned long long *__restrict__ moving, const unsigned long long *__restrict__ columns,",
+            f"    const {self.real} *__restrict__ scalars, const long long *__restrict__ units,",
             "    const long long unit_count, const long long rows, const long long key,",
             "    const int *__restrict__ counter, const unsigned *__restrict__ skip) {",
             *(f"    {line}" for line in body), "}",
@@ -373,7 +386,7 @@ _SINGLE_WRITE = {
 def finite_source(kept: str) -> str:
     """The kernel ``look_for``, which looks for numbers that are not finite in the first array of every row.
 
-    Its arguments, in order: columns, units (addresses), the number of units (long long), flag (the address of an int
+    Its arguments, in order: moving, units (addresses), the number of units (long long), flag (the address of an int
     that holds :data:`CLEAN_ROW`), skip (as of :func:`kernel_source`). The flag becomes the first row that has one.
 
     Args:
@@ -394,7 +407,7 @@ def finite_source(kept: str) -> str:
         "if (skip && *skip) return;",
         "for (long long at = blockIdx.x; at < unit_count; at += gridDim.x) {",
         "    const long long row = units[3 * at], first = units[3 * at + 1], last = units[3 * at + 2];",
-        "    const unsigned char *const a = (const unsigned char *)columns[row];",
+        "    const unsigned char *const a = (const unsigned char *)moving[row];",
         "    const bool wide = ((unsigned long long)a & 15) == 0;",
         f"    const long long whole = first + (last - first) / {size} * {size};",
         "    bool bad = false;",
@@ -411,7 +424,21 @@ def finite_source(kept: str) -> str:
     ]  # fmt: skip
     return "\n".join([
         _MEMORY, f'extern "C" __global__ void __launch_bounds__({THREADS}) look_for(',
-        "    const unsigned long long *__restrict__ columns, const long long *__restrict__ units,",
+        "    const unsigned long long *__restrict__ moving, const long long *__restrict__ units,",
         "    const long long unit_count, int *flag, const unsigned *__restrict__ skip) {",
         *(f"    {line}" for line in body), "}", "",
     ])  # fmt: skip
+
+
+def place_source() -> str:
+    """The kernel ``place``, which writes words that are its own arguments: a CUDA graph keeps them as they are.
+
+    Its arguments, in order: to (an address), count (long long, at most :data:`PLACED`), and that many words of 64 bits.
+
+    >>> place_source().count("w63")
+    2
+    """
+    words = ", ".join(f"const unsigned long long w{index}" for index in range(PLACED))
+    lines = (f"    if (count > {index}) to[{index}] = w{index};" for index in range(PLACED))
+    head = f'extern "C" __global__ void place(unsigned long long *to, const long long count, {words}) {{'
+    return "\n".join([head, "    if (blockIdx.x || threadIdx.x) return;", *lines, "}", ""])
