@@ -37,7 +37,7 @@ _BLOCKS = 8  # for each processor: so many run there at the same time
 _ROUNDS = 4  # that a block takes of a tensor, at most
 _MOST_BLOCKS = 1 << 20
 
-# What captured graphs read and write. A graph may be replayed whenever its owner likes, so it stays.
+# What captured graphs read that is not their own. A graph may be replayed whenever its owner likes, so it stays.
 _CAPTURED: list[Any] = []
 
 
@@ -213,7 +213,10 @@ class CudaLaunch:
         return scalars
 
     def _capture(self, key: int) -> None:
-        """The step with tables of the graph's own, which later steps leave alone."""
+        """The step with tables of the graph's own, which later steps leave alone.
+
+        Every replay writes these tables before it reads them, so the graph may use their memory again afterwards.
+        """
         for row, cohort in enumerate(self._cohorts):
             self._numbers_now[row] = cohort.scalars
         moving, words = self._placed(self._now), self._placed(self._numbers_now)
@@ -222,7 +225,7 @@ class CudaLaunch:
         self._start(moving, self._reckoned(numbers), key, counter)
         if self.stochastic:
             self._counter.add_(1)
-        _CAPTURED.append((self._columns, self._units, self._counter, self.skip, moving, words))
+        _CAPTURED.append((self._columns, self._units, self._counter, self.skip))
 
     def _placed(self, array: np.ndarray[Any, Any]) -> torch.Tensor:
         """The words of an array in memory of the graph's own, written by kernels: every replay writes them again."""
