@@ -30,6 +30,7 @@ PLACED = 64
 """Words that one launch of the kernel ``place`` writes."""
 
 _VECTORS = 2  # of every array, read by a thread before it computes
+_HELD = 64  # numbers, of all arrays together, that a thread has read
 _PAIR = 16  # elements i and i + 16 share a hash
 _BYTES = {"float64": 8, "float32": 4, "bfloat16": 2, "float16": 2}
 _EXPONENT = {"float64": "0x7ff00000u", "float32": "0x7f800000u", "bfloat16": "0x7f80u", "float16": "0x7c00u"}
@@ -222,8 +223,14 @@ def round_of(kinds: Sequence[str]) -> int:
 
 
 def _numbers(kinds: Sequence[str]) -> int:
-    """Numbers in a vector: 16 bytes of the widest kind, so that neighbours' vectors are neighbours in every array."""
-    return 16 // max(_BYTES[kept] for kept in kinds)
+    """Numbers in a vector: 16 bytes of the widest kind, so that neighbours' vectors are neighbours in every array.
+
+    Fewer where there are so many arrays that a thread's numbers would not fit into its registers.
+    """
+    found = 16 // max(_BYTES[kept] for kept in kinds)
+    while found > 2 and _VECTORS * found * len(kinds) > _HELD:
+        found //= 2
+    return found
 
 
 class _Text:

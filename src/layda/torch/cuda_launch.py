@@ -231,7 +231,7 @@ class CudaLaunch:
         """The words of an array in memory of the graph's own, written by kernels: every replay writes them again."""
         data = array.tobytes()
         words = np.frombuffer(data + bytes(-len(data) % 8), np.uint64)
-        room = torch.empty(len(words), dtype=torch.int64, device=self._moving.device)
+        room = self._gpu.room(len(words))
         for first in range(0, len(words), PLACED):
             part = words[first : first + PLACED]
             rest = np.zeros(PLACED - len(part), np.uint64)

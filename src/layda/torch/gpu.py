@@ -44,6 +44,10 @@ class Gpu:
         """The current stream uses memory that was taken for another: it is free when both are done."""
         tensor.record_stream(torch.cuda.current_stream(self._index))
 
+    def room(self, words: int) -> torch.Tensor:
+        """So many words of 64 bits; of a graph's own memory while one is captured."""
+        return torch.empty(words, dtype=torch.int64, device=self.device)
+
     def copy(self, array: np.ndarray[Any, Any]) -> torch.Tensor:
         """An array in the GPU's memory, there when this returns."""
         return torch.from_numpy(array).to(self.device)
