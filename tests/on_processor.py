@@ -20,6 +20,7 @@ _SHIM = """
 #include <cstring>
 #define __device__ static
 #define __global__
+#define __forceinline__ inline
 #define __launch_bounds__(...)
 struct Index { unsigned x; };
 static Index threadIdx, blockIdx, blockDim, gridDim;

@@ -14,8 +14,10 @@ multiple of its vector's bytes, as a gradient inside of a bucket may, that array
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from layda.backends.cuda_source import PRELUDE, Printer
+from layda.backends.cuda_words import MEMORY, RANDOM, READ, STORE, WRITE
 from layda.backends.elements import Array, ElementPass
 
 __all__ = ["CLEAN_ROW", "PLACED", "THREADS", "finite_source", "kernel_source", "place_source", "round_of"]
@@ -35,159 +37,8 @@ _PAIR = 16  # elements i and i + 16 share a hash
 _BYTES = {"float64": 8, "float32": 4, "bfloat16": 2, "float16": 2}
 _EXPONENT = {"float64": "0x7ff00000u", "float32": "0x7f800000u", "bfloat16": "0x7f80u", "float16": "0x7c00u"}
 
-_MEMORY = """
-// COUNT numbers of SIZE bytes each, as words of 32 bits. ``wide``: whether they lie at a multiple of their bytes.
-template <int SIZE, int COUNT>
-__device__ inline void fetch(unsigned *words, const unsigned char *from, const bool wide) {
-    constexpr int BYTES = SIZE * COUNT;
-    if (wide) {
-        if constexpr (BYTES == 16) {
-            const uint4 v = *(const uint4 *)from;
-            words[0] = v.x, words[1] = v.y, words[2] = v.z, words[3] = v.w;
-        } else if constexpr (BYTES == 8) {
-            const uint2 v = *(const uint2 *)from;
-            words[0] = v.x, words[1] = v.y;
-        } else {
-            words[0] = *(const unsigned *)from;
-        }
-        return;
-    }
-    if constexpr (SIZE == 8) {
-#pragma unroll
-        for (int e = 0; e < COUNT; ++e) {
-            const uint2 v = ((const uint2 *)from)[e];
-            words[2 * e] = v.x, words[2 * e + 1] = v.y;
-        }
-    } else if constexpr (SIZE == 4) {
-#pragma unroll
-        for (int e = 0; e < COUNT; ++e) words[e] = ((const unsigned *)from)[e];
-    } else {
-#pragma unroll
-        for (int e = 0; e < COUNT; e += 2) {
-            const unsigned low = ((const unsigned short *)from)[e], high = ((const unsigned short *)from)[e + 1];
-            words[e / 2] = low | (high << 16);
-        }
-    }
-}
-"""
 
-_STORE = """
-template <int SIZE, int COUNT>
-__device__ inline void put(const unsigned *words, unsigned char *to, const bool wide) {
-    constexpr int BYTES = SIZE * COUNT;
-    if (wide) {
-        if constexpr (BYTES == 16) {
-            uint4 v;
-            v.x = words[0], v.y = words[1], v.z = words[2], v.w = words[3];
-            *(uint4 *)to = v;
-        } else if constexpr (BYTES == 8) {
-            uint2 v;
-            v.x = words[0], v.y = words[1];
-            *(uint2 *)to = v;
-        } else {
-            *(unsigned *)to = words[0];
-        }
-        return;
-    }
-    if constexpr (SIZE == 8) {
-#pragma unroll
-        for (int e = 0; e < COUNT; ++e) {
-            uint2 v;
-            v.x = words[2 * e], v.y = words[2 * e + 1];
-            ((uint2 *)to)[e] = v;
-        }
-    } else if constexpr (SIZE == 4) {
-#pragma unroll
-        for (int e = 0; e < COUNT; ++e) ((unsigned *)to)[e] = words[e];
-    } else {
-#pragma unroll
-        for (int e = 0; e < COUNT; ++e)
-            ((unsigned short *)to)[e] = (unsigned short)(words[e / 2] >> (e % 2 * 16));
-    }
-}
-
-// One of the numbers of 16 bits in a vector's words.
-__device__ inline unsigned half_of(const unsigned *words, const int e) {
-    return words[e / 2] >> (e % 2 * 16) & 0xffffu;
-}
-__device__ inline void set_half(unsigned *words, const int e, const unsigned bits) {
-    words[e / 2] = e % 2 ? words[e / 2] | (bits << 16) : bits;
-}
-"""
-
-_READ = {
-    "float64": """
-__device__ inline double read_float64(const unsigned *words, const int e) {
-    return __longlong_as_double((long long)(((unsigned long long)words[2 * e + 1] << 32) | words[2 * e]));
-}
-""",
-    "float32": """
-__device__ inline float read_float32(const unsigned *words, const int e) { return __uint_as_float(words[e]); }
-""",
-    "bfloat16": """
-__device__ inline float read_bfloat16(const unsigned *words, const int e) {
-    return __uint_as_float(half_of(words, e) << 16);
-}
-""",
-    "float16": """
-// Its exponent moved to float32's place; a product with a power of two mends the bias, of small numbers too, exactly.
-__device__ inline float read_float16(const unsigned *words, const int e) {
-    const unsigned bits = half_of(words, e), rest = bits & 0x7fffu, sign = (bits & 0x8000u) << 16;
-    const unsigned moved = __float_as_uint(__uint_as_float(rest << 13) * 0x1p112f);
-    return __uint_as_float(sign | (rest >= 0x7c00u ? moved | 0x7f800000u : moved));
-}
-""",
-}
-
-_WRITE = {
-    "float64": """
-__device__ inline void write_float64(unsigned *words, const int e, const double value) {
-    const unsigned long long bits = (unsigned long long)__double_as_longlong(value);
-    words[2 * e] = (unsigned)bits, words[2 * e + 1] = (unsigned)(bits >> 32);
-}
-""",
-    "float32": """
-__device__ inline void write_float32(unsigned *words, const int e, const float value) {
-    words[e] = __float_as_uint(value);
-}
-""",
-    "bfloat16": """
-// Half of the last kept bit, and one less where that bit is even: ties go to even.
-__device__ inline void write_bfloat16(unsigned *words, const int e, const float value) {
-    const unsigned word = __float_as_uint(value), moved = (word + ((word >> 16 & 1u) + 0x7fffu)) >> 16;
-    set_half(words, e, value != value ? 0x7fc0u : moved);
-}
-""",
-    "float16": """
-// Numbers below float16's normal ones are rounded by a sum: one half has their unit as its own.
-__device__ inline void write_float16(unsigned *words, const int e, const float value) {
-    const unsigned word = __float_as_uint(value), sign = word >> 16 & 0x8000u, size = word & 0x7fffffffu;
-    const unsigned small = __float_as_uint(__uint_as_float(size) + 0.5f) - 0x3f000000u;
-    const unsigned usual = (size + 0xfffu + (size >> 13 & 1u) - 0x38000000u) >> 13;
-    unsigned bits = size < 0x38800000u ? small : usual;
-    bits = size >= 0x477ff000u ? 0x7c00u : bits;
-    set_half(words, e, sign | (size > 0x7f800000u ? 0x7e00u : bits));
-}
-""",
-}
-
-_RANDOM = """
-// x ^= x>>16; x *= 7feb352d; x ^= x>>15; x *= 846ca68b; x ^= x>>16 (Wellons' lowbias32, public domain).
-__device__ inline unsigned mixed(unsigned x) {
-    x ^= x >> 16;
-    x *= 0x7feb352du;
-    x ^= x >> 15;
-    x *= 0x846ca68bu;
-    return x ^ x >> 16;
-}
-// Up with the probability that keeps the mean; ``noise`` has 16 bits.
-__device__ inline void write_stochastically(unsigned *words, const int e, const float value, const unsigned noise) {
-    const unsigned moved = (__float_as_uint(value) + noise) >> 16;
-    set_half(words, e, value != value ? 0x7fc0u : moved);
-}
-"""
-
-
+@lru_cache(maxsize=256)
 def kernel_source(task: ElementPass) -> str:
     """The kernel ``take_step``, which does to every element what :func:`layda.backends.elements.kernel` does.
 
@@ -252,8 +103,8 @@ class _Text:
         nearest = sorted({array.kept for array in written if not array.stochastic})
         functions = [line for lines in self.printer.functions.values() for line in lines]
         return "\n".join([
-            PRELUDE, _MEMORY, _STORE, *(_READ[kept] for kept in read), *(_WRITE[kept] for kept in nearest),
-            *([_RANDOM] if self.random else []), *functions, "", *element, "", *self._kernel(), "",
+            PRELUDE, MEMORY, STORE, *(READ[kept] for kept in read), *(WRITE[kept] for kept in nearest),
+            *([RANDOM] if self.random else []), *functions, "", *element, "", *self._kernel(), "",
         ])  # fmt: skip
 
     def _element(self) -> list[str]:
@@ -273,16 +124,21 @@ class _Text:
         ]  # fmt: skip
 
     def _kernel(self) -> list[str]:
-        arrays, size = self.task.arrays, self.count
+        arrays, size, written = self.task.arrays, self.count, self.written
         # Where hashes are shared, a thread's two vectors are 16 elements apart and one hash serves both.
         apart = _PAIR if self.random else THREADS * size
         lanes = _PAIR // size
-        own = f"threadIdx.x / {lanes} * {2 * _PAIR} + threadIdx.x % {lanes} * {size}" if self.random else (
-            f"threadIdx.x * {size}"
-        )  # fmt: skip
-        kept = len(self.written)
-        found = [f"columns[{self.written.index(index)} * rows + row]" if index in self.written else
-                 f"moving[{self.moving.index(index)} * rows + row]" for index in range(len(arrays))]  # fmt: skip
+        paired = f"threadIdx.x / {lanes} * {2 * _PAIR} + threadIdx.x % {lanes} * {size}"
+        own = paired if self.random else f"threadIdx.x * {size}"
+        kept = len(written)
+        found = [
+            f"columns[{written.index(index)} * rows + row]"
+            if index in written
+            else f"moving[{self.moving.index(index)} * rows + row]"
+            for index in range(len(arrays))
+        ]
+        places = ", ".join(f"a{index}, wide{index}" for index in range(len(arrays)))
+        given = f"i, shared, {'seed' if self.random else '0u'}, {places}"
         body = [
             "if (skip && *skip) return;", *self._key(),
             "for (long long at = blockIdx.x; at < unit_count; at += gridDim.x) {",
@@ -290,18 +146,25 @@ class _Text:
             *(f"    unsigned char *const a{index} = (unsigned char *){place};" for index, place in enumerate(found)),
             *(f"    const bool wide{index} = ((unsigned long long)a{index} & {_BYTES[array.kept] * size - 1}) == 0;"
               for index, array in enumerate(arrays)),
+            f"    const bool all_wide = {' && '.join(f'wide{index}' for index in range(len(arrays)))};",
             "    Shared shared;",
             f"    const {self.real} *const numbers = scalars + columns[{kept} * rows + row];",
             *(f"    shared.n[{index}] = numbers[{index}];" for index in range(len(self.task.scalars))),
             *([f"    const unsigned seed = mixed(mixed((unsigned)columns[{kept + 1} * rows + row]) + own_key);"]
               if self.random else []),
             f"    const long long whole = first + (last - first) / {size} * {size};",
-            f"    for (long long i = first + {own}; i < whole; i += {THREADS * _VECTORS * size}) {{",
-            *(f"        {line}" for line in self._vectors(apart)), "    }",
-            "    for (long long i = whole + threadIdx.x; i < last; i += blockDim.x) {",
+            f"    long long i = first + {own};",
+            f"    const long long round = {THREADS * _VECTORS * size}, both = whole - {apart};",
+            "    if (all_wide) {",
+            f"        for (; i < both; i += round) vectors<true, {_VECTORS}>({given});",
+            f"        if (i < whole) vectors<true, 1>({given});", "    } else {",
+            f"        for (; i < both; i += round) vectors<false, {_VECTORS}>({given});",
+            f"        if (i < whole) vectors<false, 1>({given});", "    }",
+            "    for (i = whole + threadIdx.x; i < last; i += blockDim.x) {",
             *(f"        {line}" for line in self._single()), "    }", "}",
         ]  # fmt: skip
         return [
+            *self._vectors(apart), "",
             f'extern "C" __global__ void __launch_bounds__({THREADS}) take_step(',
             "    const unsigned long long *__restrict__ moving, const unsigned long long *__restrict__ columns,",
             f"    const {self.real} *__restrict__ scalars, const long long *__restrict__ units,",
@@ -316,33 +179,41 @@ class _Text:
         return ["const unsigned own_key = counter ? mixed((unsigned)key + (unsigned)*counter) : (unsigned)key;"]
 
     def _vectors(self, apart: int) -> list[str]:
-        """Two vectors of every array: read, compute, write."""
+        """One or two vectors of every array: read all, compute, write all.
+
+        Where every array is wide there is no branch between the reads, so none waits for another.
+        """
         task, size = self.task, self.count
-        lines = [f"const bool both = i + {apart} < whole;"]
+        body = []
         for index, array in enumerate(task.arrays):
-            width, words = _BYTES[array.kept], _BYTES[array.kept] * size // 4
-            lines.append(f"unsigned r{index}[2][{words}] = {{}};")
-            lines.append(f"fetch<{width}, {size}>(r{index}[0], a{index} + i * {width}, wide{index});")
-        lines.append("if (both) {")
+            body.append(f"unsigned r{index}[PARTS][{_BYTES[array.kept] * size // 4}];")
+        body += ["#pragma unroll", "for (int part = 0; part < PARTS; ++part) {"]
         for index, array in enumerate(task.arrays):
             width = _BYTES[array.kept]
-            lines.append(f"    fetch<{width}, {size}>(r{index}[1], a{index} + (i + {apart}) * {width}, wide{index});")
-        lines.append("}")
-        for index in self.written:
-            lines.append(f"unsigned w{index}[2][{_BYTES[task.arrays[index].kept] * size // 4}];")
-        lines += ["#pragma unroll", f"for (int e = 0; e < {size}; ++e) {{"]
+            place = f"a{index} + (i + part * {apart}) * {width}"
+            body.append(f"    fetch<{width}, {size}>(r{index}[part], {place}, WIDE || wide{index});")
+        body.append("}")
+        body += [f"unsigned w{i}[PARTS][{_BYTES[task.arrays[i].kept] * size // 4}];" for i in self.written]
+        body += ["#pragma unroll", f"for (int e = 0; e < {size}; ++e) {{"]
         if self.random:
-            lines.append("    unsigned hash = (unsigned)(i + e) ^ seed;")
-            lines += [f"    const unsigned h{index} = hash = mixed(hash);" for index in self.random]
-        lines += ["#pragma unroll", "    for (int part = 0; part < 2; ++part) {"]
-        lines += [f"        {line}" for line in self._compute("r{}[part]", "w{}[part]", "e", "part * 16")]
-        lines += ["    }", "}"]
-        for part, place in (("0", "i"), ("1", f"(i + {apart})")):
-            for index in self.written:
-                width = _BYTES[task.arrays[index].kept]
-                line = f"put<{width}, {size}>(w{index}[{part}], a{index} + {place} * {width}, wide{index});"
-                lines.append(line if part == "0" else f"if (both) {line}")
-        return lines
+            body.append("    unsigned hash = (unsigned)(i + e) ^ seed;")
+            body += [f"    const unsigned h{index} = hash = mixed(hash);" for index in self.random]
+        body += ["#pragma unroll", "    for (int part = 0; part < PARTS; ++part) {"]
+        body += [f"        {line}" for line in self._compute("r{}[part]", "w{}[part]", "e", f"part * {_PAIR}")]
+        body += ["    }", "}", "#pragma unroll", "for (int part = 0; part < PARTS; ++part) {"]
+        for index in self.written:
+            width = _BYTES[task.arrays[index].kept]
+            place = f"a{index} + (i + part * {apart}) * {width}"
+            body.append(f"    put<{width}, {size}>(w{index}[part], {place}, WIDE || wide{index});")
+        body.append("}")
+        places = ", ".join(
+            f"unsigned char *const a{index}, const bool wide{index}" for index in range(len(task.arrays))
+        )
+        head = f"const long long i, const Shared &shared, const unsigned seed, {places}"
+        return [
+            "template <bool WIDE, int PARTS>", f"__device__ __forceinline__ void vectors({head}) {{",
+            *(f"    {line}" for line in body), "}",
+        ]  # fmt: skip
 
     def _single(self) -> list[str]:
         """One number of every array: what is left where a tensor's numbers do not fill a vector."""
@@ -409,28 +280,33 @@ def finite_source(kept: str) -> str:
     places = (1, 3) if width == 8 else range(4)
     tests = [f"(({part.format(word)}) & {exponent}) == {exponent}" for word in places for part in parts]
     single = {8: "((const unsigned *)a)[2 * i + 1]", 4: "((const unsigned *)a)[i]", 2: "((const unsigned short *)a)[i]"}
-    apart = THREADS * size
+    apart, many = THREADS * size, 4
+    look = [
+        "template <bool WIDE, int PARTS>",
+        "__device__ __forceinline__ bool bad_in(const unsigned char *const a, const long long i, const bool wide) {",
+        "    unsigned found[PARTS][4];", "    bool bad = false;",
+        "#pragma unroll", "    for (int part = 0; part < PARTS; ++part)",
+        f"        fetch<{width}, {size}>(found[part], a + (i + part * {apart}) * {width}, WIDE || wide);",
+        "#pragma unroll", "    for (int part = 0; part < PARTS; ++part) {",
+        "        const unsigned *const words = found[part];", *(f"        bad |= {test};" for test in tests), "    }",
+        "    return bad;", "}",
+    ]  # fmt: skip
     body = [
         "if (skip && *skip) return;",
         "for (long long at = blockIdx.x; at < unit_count; at += gridDim.x) {",
         "    const long long row = units[3 * at], first = units[3 * at + 1], last = units[3 * at + 2];",
         "    const unsigned char *const a = (const unsigned char *)moving[row];",
         "    const bool wide = ((unsigned long long)a & 15) == 0;",
-        f"    const long long whole = first + (last - first) / {size} * {size};",
-        "    bool bad = false;",
-        f"    for (long long i = first + threadIdx.x * {size}; i < whole; i += {4 * apart}) {{",
-        "        unsigned found[4][4] = {};", "#pragma unroll", "        for (int part = 0; part < 4; ++part) {",
-        f"            const long long j = i + part * {apart};",
-        f"            if (j < whole) fetch<{width}, {size}>(found[part], a + j * {width}, wide);", "        }",
-        "#pragma unroll", "        for (int part = 0; part < 4; ++part) {",
-        "            const unsigned *const words = found[part];",
-        *(f"            bad |= {test};" for test in tests), "        }", "    }",
-        "    for (long long i = whole + threadIdx.x; i < last; i += blockDim.x)",
+        f"    const long long whole = first + (last - first) / {size} * {size}, all = whole - {(many - 1) * apart};",
+        "    bool bad = false;", f"    long long i = first + threadIdx.x * {size};",
+        f"    if (wide) for (; i < all; i += {many * apart}) bad |= bad_in<true, {many}>(a, i, true);",
+        f"    for (; i < whole; i += {apart}) bad |= bad_in<false, 1>(a, i, wide);",
+        "    for (i = whole + threadIdx.x; i < last; i += blockDim.x)",
         f"        bad |= ((unsigned){single[width]} & {exponent}) == {exponent};",
         "    if (bad) atomicMin(flag, (int)row);", "}",
     ]  # fmt: skip
     return "\n".join([
-        _MEMORY, f'extern "C" __global__ void __launch_bounds__({THREADS}) look_for(',
+        MEMORY, *look, f'extern "C" __global__ void __launch_bounds__({THREADS}) look_for(',
         "    const unsigned long long *__restrict__ moving, const long long *__restrict__ units,",
         "    const long long unit_count, int *flag, const unsigned *__restrict__ skip) {",
         *(f"    {line}" for line in body), "}", "",
