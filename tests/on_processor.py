@@ -21,6 +21,7 @@ _SHIM = """
 #define __device__ static
 #define __global__
 #define __forceinline__ inline
+#define __builtin_assume(...)
 #define __launch_bounds__(...)
 struct Index { unsigned x; };
 static Index threadIdx, blockIdx, blockDim, gridDim;

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -16,6 +19,7 @@ from layda.backends.elements_cuda import (
     place_source,
     round_of,
 )
+from layda.errors import ComputationError
 from layda.program import Graph
 from layda.rule import Stepper
 from tests.cases import RULES
@@ -282,6 +286,47 @@ def test_words_are_placed(tmp_path):
         to[:] = -1
         built(1, 2, to.ctypes.data, count, *range(100, 100 + PLACED))
         assert to.tolist() == [*range(100, 100 + count), *[-1] * (PLACED + 1 - count)]
+
+
+@pytest.mark.parametrize("stream", [0, 1234])
+def test_a_kernel_is_started_on_the_stream_that_is_asked_for(monkeypatch, stream):
+    told = []
+    core = SimpleNamespace(
+        Device=lambda index: SimpleNamespace(set_current=lambda: told.append(("device", index))),
+        Stream=SimpleNamespace(from_handle=lambda handle: f"stream {handle}"),
+        LEGACY_DEFAULT_STREAM="default",
+        LaunchConfig=lambda grid, block: (grid, block),
+        launch=lambda *given: told.append(given),
+    )
+    monkeypatch.setattr(cuda, "_core", lambda: core)
+    cuda.start("kernel", 7, 256, stream, 1, (5, 6))
+    assert told == [("device", 1), ("stream 1234" if stream else "default", (7, 256), "kernel", 5, 6)]
+
+
+def test_a_kernel_that_does_not_start_is_an_error_of_ours(monkeypatch):
+    def refuse(*given):
+        raise OSError("CUDA_ERROR_INVALID_VALUE")
+
+    core = SimpleNamespace(
+        Device=lambda index: SimpleNamespace(set_current=lambda: None),
+        LEGACY_DEFAULT_STREAM=None,
+        LaunchConfig=dict,
+        launch=refuse,
+    )
+    monkeypatch.setattr(cuda, "_core", lambda: core)
+    words = "starting a kernel on the GPU failed: CUDA_ERROR_INVALID_VALUE; fused=False"
+    with pytest.raises(ComputationError, match=words):
+        cuda.start("kernel", 7, 256, 0, 1, ())
+
+
+@needs_nvrtc
+def test_kernels_arguments_are_words_of_64_bits():
+    """Through cuda-core's own holder of arguments: addresses and numbers arrive as they are."""
+    from cuda.core._kernel_arg_handler import ParamHolder
+
+    held = ParamHolder((1 << 47, 0, np.int64(-3), np.uint64(1 << 63)))
+    places = (ctypes.c_void_p * 4).from_address(held.ptr)
+    assert [ctypes.c_int64.from_address(place).value for place in places] == [1 << 47, 0, -3, -(1 << 63)]
 
 
 @needs_nvrtc

@@ -321,6 +321,14 @@ def test_without_the_extra_it_is_said_once(monkeypatch):
     layda.torch.gpu.available.cache_clear()
 
 
+def test_kernels_for_another_kind_of_gpu_are_not_made(monkeypatch):
+    monkeypatch.setattr(torch.version, "hip", "6.0")
+    layda.torch.gpu.available.cache_clear()
+    with pytest.warns(RuntimeWarning, match="made for AMD's GPUs"):
+        assert not layda.torch.gpu.available()
+    layda.torch.gpu.available.cache_clear()
+
+
 def test_units_fill_the_gpu_and_cover_everything():
     for counts in ([5, 0, 3000], [20_000_000], [64] * 300, [2048 * 132 * 8 * 2]):
         units = cuda_launch._units(counts, 2048, 132)

@@ -144,6 +144,8 @@ class _Text:
             "for (long long at = blockIdx.x; at < unit_count; at += gridDim.x) {",
             "    const long long row = units[3 * at], first = units[3 * at + 1], last = units[3 * at + 2];",
             *(f"    unsigned char *const a{index} = (unsigned char *){place};" for index, place in enumerate(found)),
+            # Else it would be asked at every read which kind of memory it is.
+            *(f"    __builtin_assume(__isGlobal(a{index}));" for index in range(len(arrays))),
             *(f"    const bool wide{index} = ((unsigned long long)a{index} & {_BYTES[array.kept] * size - 1}) == 0;"
               for index, array in enumerate(arrays)),
             f"    const bool all_wide = {' && '.join(f'wide{index}' for index in range(len(arrays)))};",
@@ -296,6 +298,7 @@ def finite_source(kept: str) -> str:
         "for (long long at = blockIdx.x; at < unit_count; at += gridDim.x) {",
         "    const long long row = units[3 * at], first = units[3 * at + 1], last = units[3 * at + 2];",
         "    const unsigned char *const a = (const unsigned char *)moving[row];",
+        "    __builtin_assume(__isGlobal(a));",
         "    const bool wide = ((unsigned long long)a & 15) == 0;",
         f"    const long long whole = first + (last - first) / {size} * {size}, all = whole - {(many - 1) * apart};",
         "    bool bad = false;", f"    long long i = first + threadIdx.x * {size};",

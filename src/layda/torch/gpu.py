@@ -77,13 +77,17 @@ def available() -> bool:
     """Whether kernels for GPUs can be made; if not, it is said once."""
     from layda.backends.cuda import compiler_version
 
-    try:
-        compiler_version()
-    except (MissingExtraError, ComputationError) as error:
-        warnings.warn(
-            f"no kernels for GPUs: {error}; steps of parameters there take the slower readable path",
-            RuntimeWarning,
-            stacklevel=2,
-        )
-        return False
-    return True
+    if torch.version.hip is not None:
+        reason = "this torch is made for AMD's GPUs, and kernels are made for NVIDIA's"
+    else:
+        try:
+            compiler_version()
+            return True
+        except (MissingExtraError, ComputationError) as error:
+            reason = str(error)
+    warnings.warn(
+        f"no kernels for GPUs: {reason}; steps of parameters there take the slower readable path",
+        RuntimeWarning,
+        stacklevel=2,
+    )
+    return False
