@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from layda.lab.hosts import export
     from layda.objective import Minimum, Objective
     from layda.plots import animate, plot
+    from layda.porting import code
     from layda.rule import Rule, Slot
     from layda.run.descend import descend
     from layda.run.ensemble import ensemble
@@ -58,6 +59,7 @@ _HOMES = {
     "Trajectory": "layda.run",
     "Verdict": "layda.run",
     "animate": "layda.plots",
+    "code": "layda.porting",
     "descend": "layda.run",
     "describe": "layda.diagnosis",
     "diagnose": "layda.diagnosis",
@@ -84,11 +86,11 @@ _ROOMS = (
 )  # fmt: skip
 
 __all__ = [
-    "Minimum", "Objective", "Race", "Rule", "Slot", "Trajectory", "Verdict", "__version__", "animate", "descend",
-    "describe", "diagnose", "energy", "ensemble", "errors", "escape_share", "escape_windows", "export", "follow",
-    "fractions", "functions", "lab", "lecture", "load", "measures", "objectives", "open_sweep", "plot", "plots",
-    "program", "race", "rules", "save", "schedules", "scipy_method", "specs", "sweep", "theory", "torch", "tune",
-    "zoom",
+    "Minimum", "Objective", "Race", "Rule", "Slot", "Trajectory", "Verdict", "__version__", "animate", "code",
+    "descend", "describe", "diagnose", "energy", "ensemble", "errors", "escape_share", "escape_windows", "export",
+    "follow", "fractions", "functions", "lab", "lecture", "load", "measures", "objectives", "open_sweep", "plot",
+    "plots", "program", "race", "rules", "save", "schedules", "scipy_method", "specs", "sweep", "theory", "torch",
+    "tune", "zoom",
 ]  # fmt: skip
 
 

@@ -89,9 +89,8 @@ class CudaLaunch:
 
     def _lay_out(self, task: ElementPass, cohorts: Sequence[Cohort]) -> None:
         """The tables, in the GPU's memory and as they were last sent there."""
-        rows, gpu, written = len(self.entries), self._gpu, task.program.output_names
-        places = dict(zip(self.entries[0].program.arrays[2:], self._places.written[1:], strict=True))
-        places["position"] = self._places.written[0]
+        gpu, written = self._gpu, task.program.output_names
+        places = dict(zip(self.entries[0].program.arrays, self._places.table, strict=True))
         order = {id(cohort): index for index, cohort in enumerate(self._cohorts)}
         size = max(1, len(self._wanted))
         begins = [order[id(cohort)] * size for cohort in cohorts]
@@ -102,7 +101,7 @@ class CudaLaunch:
         units = _units(self._places.counts, round_of([array.kept for array in task.arrays]), gpu.processors)
         self._blocks, self._unit_count = min(len(units), _MOST_BLOCKS), np.int64(len(units))
         self._units = gpu.copy(units)
-        self._now = np.array([places.get(name, [0] * rows) for name in moving], np.int64)
+        self._now = np.array([places[name] for name in moving], np.int64)
         self._gradients = moving.index("gradient")
         self._sent = np.zeros_like(self._now)
         self._moving = gpu.copy(self._sent)
@@ -129,10 +128,9 @@ class CudaLaunch:
                 "which a replay would repeat; allowed there are rules without them and settings without schedules; "
                 "take the step outside of the graph"
             )
-        found = self._places.gradients()
-        if found is None:
+        if not self._places.find():
             return False
-        self._now[self._gradients] = found
+        self._now[self._gradients] = self._places.table[1]
         return True
 
     def first_not_finite(self) -> int | None:

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from layda.backends.elements import CLEAN, JOB, Array, ElementPass, Kernel, finite, kernel
+from layda.backends.elements import CLEAN, JOB, Array, ElementPass, finite, kernel
+from layda.torch.finding import FITS, GONE, Finder, available
 from layda.torch.plan import StepProgram
 from layda.torch.shared import Cohort
 from layda.torch.tensors import KEPT, alike, arithmetic_dtype, local
@@ -26,6 +27,7 @@ __all__ = ["Entry", "Launch", "kind_of_launch"]
 _LARGEST, _SMALLEST = 1 << 18, 1 << 14  # elements of a unit of work
 _COUNTER, _KEY, _FLAG = JOB.index("counter"), JOB.index("key"), JOB.index("flag")
 
+_touched = torch.autograd.graph.increment_version  # as autograd must know of it
 _place = torch.Tensor.data_ptr
 _contiguous = torch.Tensor.is_contiguous
 _stride = torch.Tensor.stride
@@ -54,8 +56,8 @@ class Entry:
     sharded: bool
 
 
-def kind_of_launch(entry: Entry, stochastic: bool) -> tuple[ElementPass, bool]:
-    """The kernel that an entry needs, and whether it is sharded: entries alike in both share a launch."""
+def kind_of_launch(entry: Entry, stochastic: bool) -> tuple[ElementPass, torch.dtype, bool]:
+    """The kernel that an entry needs, its dtype, and whether it is sharded: entries alike in all share a launch."""
     kinds = {"position": entry.parameter.dtype, "gradient": entry.parameter.dtype}
     program = entry.program
     kinds |= {name: entry.state[name].dtype for name in program.arrays[2:]}
@@ -64,7 +66,11 @@ def kind_of_launch(entry: Entry, stochastic: bool) -> tuple[ElementPass, bool]:
         for name in program.arrays
     )
     dtype = "float64" if arithmetic_dtype(entry.parameter.dtype) is torch.float64 else "float32"
-    return ElementPass(program.parts.varying, arrays, program.parts.scalars, dtype), entry.sharded
+    return (
+        ElementPass(program.parts.varying, arrays, program.parts.scalars, dtype),
+        entry.parameter.dtype,
+        entry.sharded,
+    )
 
 
 class Launch:
@@ -95,7 +101,10 @@ class Launch:
         self._parameters_at = list(map(_place, locals_))
         self._slots_at = [list(map(_place, self._slot(name))) for name in self._names]
         self._held: Any = None
+        self.stochastic = any(array.stochastic for array in task.arrays)
         self._lay_out(task)
+        askable = self._dense and not self.sharded and not self._complex and available()
+        self._finder = Finder(self.parameters, self._states, self._names, self._table) if askable else None
 
     def _slot(self, name: str) -> list[torch.Tensor]:
         found = [state[name] for state in self._states]
@@ -112,7 +121,7 @@ class Launch:
         table[-1] = [entry.number for entry in self.entries]
         units, bounds = _units(self._counts)
         words = {"batches": len(bounds) - 1, "bounds": bounds.ctypes.data, "units": units.ctypes.data, "count": rows}
-        self._owned: list[Any] = [table, units, bounds]
+        self._table, self._owned = table, [units, bounds]
         self._jobs, self._at = [], []
         for first in (0, 1):  # the search looks at the gradients alone
             job = np.array([(words | {"columns": table[first].ctypes.data}).get(name, 0) for name in JOB], np.int64)
@@ -123,6 +132,17 @@ class Launch:
 
     def find(self) -> bool:
         """Look where everything lies; whether it is still what this launch was made for."""
+        if self._finder is not None:
+            answer = self._finder.ask()
+            if answer == GONE:
+                return False
+            if answer == FITS and not self._ones:
+                self._held = None
+                return True
+        return self._find_readably()
+
+    def _find_readably(self) -> bool:
+        """The same in Python."""
         parameters = list(map(_local, self.parameters)) if self.sharded else self.parameters
         gradients: list[Any] = [parameter.grad for parameter in self.parameters]
         try:
@@ -154,8 +174,10 @@ class Launch:
 
     def first_not_finite(self) -> int | None:
         """The index of the first entry whose gradient has a number that is not finite."""
-        self._call(1, self._finite, 0)
-        row = self._jobs[1][_FLAG]
+        job = self._jobs[1]
+        job[_COUNTER], job[_FLAG] = 0, CLEAN
+        spread(self._finite, self._at[1], self.elements)
+        row = job[_FLAG]
         return None if row == CLEAN else int(row)
 
     def run(self, key: int) -> None:
@@ -164,14 +186,13 @@ class Launch:
         Args:
             key: of the random bits of stochastic rounding.
         """
-        self._call(0, self._kernel, key)
-        torch.autograd.graph.increment_version(self.parameters)
+        job = self._jobs[0]
+        job[_COUNTER] = 0
+        if self.stochastic:
+            job[_KEY] = key
+        spread(self._kernel, self._at[0], self.elements)
+        _touched(self.parameters)
         self._held = None
-
-    def _call(self, which: int, code: Kernel, key: int) -> None:
-        job = self._jobs[which]
-        job[_COUNTER], job[_KEY], job[_FLAG] = 0, key, CLEAN
-        spread(code, self._at[which], self.elements)
 
 
 def _units(counts: Sequence[int]) -> tuple[Any, Any]:

@@ -13,7 +13,6 @@ import torch
 from layda.errors import ComputationError, SettingError, nearest
 from layda.rule import Rule
 from layda.schedules import Schedule
-from layda.specs.rules import to_rule
 from layda.torch import checkpoint
 from layda.torch.answers import answers
 from layda.torch.settings import GroupPlan, read_group, settings_of, split_schedules
@@ -86,7 +85,10 @@ class Optimizer(torch.optim.Optimizer):
         fused: bool | None = None,
         differentiable: bool = False,
     ) -> None:
-        rule = to_rule(rule)
+        if not isinstance(rule, Rule):
+            from layda.specs.rules import to_rule
+
+            rule = to_rule(rule)
         if rule.restart != "never":
             raise SettingError(
                 f"restart is {rule.restart!r}; allowed is 'never': a restart asks about all coordinates at once, which "
@@ -250,7 +252,7 @@ class Optimizer(torch.optim.Optimizer):
                 for parameter, own in kept:
                     parameter.copy_(own)
 
-    @torch.compiler.disable  # type: ignore[untyped-decorator]
+    @torch._disable_dynamo  # type: ignore[attr-defined]  # torch.compiler.disable would import Dynamo
     def state_dict(self) -> dict[str, Any]:
         """Everything that the run needs to go on, as plain data of its own: later steps do not change it.
 
@@ -264,7 +266,7 @@ class Optimizer(torch.optim.Optimizer):
             )
         return checkpoint.saved(self, super().state_dict())
 
-    @torch.compiler.disable  # type: ignore[untyped-decorator]
+    @torch._disable_dynamo  # type: ignore[attr-defined]  # torch.compiler.disable would import Dynamo
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from a saved state: one of this class, or of ``torch.optim.SGD`` (converted to the rule's form).
 
@@ -299,7 +301,7 @@ class Optimizer(torch.optim.Optimizer):
     _step_supports_amp_scaling = True  # a GradScaler hands over its scale, and p.grad is never written
 
 
-@torch.compiler.disable  # type: ignore[untyped-decorator]
+@torch._disable_dynamo  # type: ignore[attr-defined]  # torch.compiler.disable would import Dynamo
 def _outside(optimizer: Optimizer, closure: Callable[[], Any] | None) -> Any:
     """The step between two compiled graphs: one call of a kernel of its own, for which new settings compile nothing."""
     return optimizer.step(closure)

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 
+from layda.torch.finding import FITS, GONE, Finder, available
 from layda.torch.tensors import alike, local
 
 if TYPE_CHECKING:
@@ -30,7 +32,7 @@ class Places:
 
     Attributes:
         counts: real numbers in each parameter.
-        written: for the parameters, and for each slot, the addresses of all entries.
+        table: rows of addresses of all entries: parameters, gradients (from :meth:`find`), then a row for each slot.
     """
 
     def __init__(self, entries: Sequence[Entry]) -> None:
@@ -45,34 +47,49 @@ class Places:
         self._strides = [] if self._dense else list(map(_stride, here))
         self._ones = [index for index, tensor in enumerate(here) if tensor.numel() == 1]
         self.counts = [tensor.numel() * (2 if self._complex else 1) for tensor in here]
-        self.written = [list(map(_place, here)), *(list(map(_place, self._slot(name))) for name in self._names)]
+        self._written = [list(map(_place, here)), *(list(map(_place, self._slot(name))) for name in self._names)]
+        self.table = np.array([self._written[0], [0] * len(here), *self._written[1:]], np.int64)
         self._held: Any = None
+        askable = self._dense and not self._sharded and not self._complex and available()
+        self._finder = Finder(self._parameters, self._states, self._names, self.table) if askable else None
 
     def _slot(self, name: str) -> list[torch.Tensor]:
         found = [state[name] for state in self._states]
         return list(map(_local, found)) if self._sharded else found
 
-    def gradients(self) -> list[int] | None:
-        """The addresses of the gradients, or of copies laid out as the parameters; ``None``: something was moved."""
+    def find(self) -> bool:
+        """Look where the gradients lie, or lay out copies as the parameters are; False: something was moved."""
+        if self._finder is not None:
+            answer = self._finder.ask()
+            if answer == GONE:
+                return False
+            if answer == FITS and not self._ones:
+                self._held = None
+                return True
+        return self._find_readably()
+
+    def _find_readably(self) -> bool:
+        """The same in Python."""
         parameters = list(map(_local, self._parameters)) if self._sharded else self._parameters
         gradients: list[Any] = [parameter.grad for parameter in self._parameters]
         try:
             if self._sharded:
                 gradients = list(map(_local, gradients))
-            if list(map(_place, parameters)) != self.written[0]:
-                return None
-            for name, places in zip(self._names, self.written[1:], strict=True):
+            if list(map(_place, parameters)) != self._written[0]:
+                return False
+            for name, places in zip(self._names, self._written[1:], strict=True):
                 if list(map(_place, self._slot(name))) != places:
-                    return None
+                    return False
             found = list(map(_place, gradients))
             fits = self._fits(gradients)
         except (AttributeError, KeyError, RuntimeError, TypeError):
-            return None  # a gradient or slot is missing, or of another kind: whoever looks next finds out
+            return False  # a gradient or slot is missing, or of another kind: whoever looks next finds out
         self._held = None
         if not fits:
             self._held = [alike(gradient, tensor) for gradient, tensor in zip(gradients, parameters, strict=True)]
             found = list(map(_place, self._held))
-        return found
+        self.table[1] = found
+        return True
 
     def _fits(self, gradients: list[torch.Tensor]) -> bool:
         """Whether the gradients lie in memory as the parameters do, in the same numbers."""

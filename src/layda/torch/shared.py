@@ -33,7 +33,6 @@ class Cohort:
         values: the shared numbers, in the memory of the tensors that ``state`` holds.
         scalars: what the kernel reads of them: the uniform part's numbers, in the dtype that is computed in.
         constant: whether they stay as they are while the settings do.
-        known: the revision of the settings that they were reckoned for.
         on_device: what the uniform part takes, where a GPU is to reckon it because some of it is there; or ``None``.
     """
 
@@ -48,22 +47,19 @@ class Cohort:
         self._program: Program = parts.uniform.select((*parts.scalars, *self.names))
         self._inputs = {str(node.value) for node in self._program.nodes if node.op == "input"}
         self.constant = not self.names and "t" not in self._inputs
-        self.known: Any = None
         self.on_device: Mapping[str, Any] | None = None
         self._after: list[float] = []
 
-    def prepare(self, values: Mapping[str, Any], revision: Any) -> None:
+    def prepare(self, values: Mapping[str, Any]) -> None:
         """Reckon this step's numbers; nothing is kept of them until :meth:`advance`.
 
         Args:
             values: the settings, ``t``, the schedules' numbers and the gradient's scale.
-            revision: what is another when the settings are.
         """
         known = {**values, **dict(zip(self.names, self.values.tolist(), strict=True))}
         found = python.evaluate(self._program, known)
         self.scalars[: len(self._wanted)] = [found[name] for name in self._wanted]
         self._after = [found[name] for name in self.names]
-        self.known = revision
 
     def advance(self) -> None:
         """The step has been taken."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from layda.errors import SettingError
+from layda.errors import ComputationError, SettingError
 from layda.torch import eager, gpu
 from layda.torch.cuda_launch import CudaLaunch
 from layda.torch.fused import Entry, Launch, kind_of_launch
@@ -40,7 +40,7 @@ class _Group:
         self.program: StepProgram = step_program(self.plan.stepper, self.plan.maximize, scaled)
         self._pick = itemgetter(*(name for name in map(group_name, self._fields()) if name in self.group), "maximize")
         self._look_at_tensors()
-        self.revision = 0
+        self.changed = False
         self.active = False
         self.values: dict[str, Any] = {}
 
@@ -71,7 +71,7 @@ class _Group:
             return False
         self.plan = plan
         self._look_at_tensors()
-        self.revision += 1
+        self.changed = True
         return True
 
     def numbers(self, scale: float | None, on_gpu: bool = False) -> dict[str, Any]:
@@ -97,7 +97,7 @@ class _Group:
         if "schedules" in group:
             show_scheduled(stepper, group)
             self.plan.seen = watched(self.rule, group)
-            self.revision += 1
+            self.changed = True
 
 
 class StepPlan:
@@ -126,8 +126,14 @@ class StepPlan:
         self._divide(entries)
         self._states = list(optimizer.state.values())
         self._bad: str | None = None
+        self._moving: list[Cohort] = []
+        self._stale = True
+        self._random = any(launch.stochastic for launch in self._launches) or bool(self._others)
         for launch in self._launches:
-            launch.find()
+            if not launch.find():
+                raise ComputationError(
+                    "parameters, slots or gradients were moved while a step was prepared; step again"
+                )
 
     # --- who takes part -----------------------------------------------------------------------------------------------
 
@@ -217,21 +223,29 @@ class StepPlan:
     def fits(self) -> bool:
         """Whether the plan still holds: the same parameters with gradients, slots, kinds and places."""
         optimizer = self.optimizer
-        self._scale = optimizer.inverse_scale()
-        groups = optimizer.param_groups
-        if len(groups) != len(self._groups) or optimizer.state.__len__() != len(self._states):
+        scale = optimizer.inverse_scale() if "grad_scale" in optimizer.__dict__ else None
+        if scale != self._scale:
+            self._scale, self._stale = scale, True
+        groups, states = optimizer.param_groups, optimizer.state
+        if len(groups) != len(self._groups) or len(states) != len(self._states):
             return False
-        for group, own in zip(groups, self._groups, strict=True):
-            if group is not own.group or not own.fits(self._scale is not None):
+        for index, own in enumerate(self._groups):
+            if groups[index] is not own.group or not own.fits(scale is not None):
                 return False
-        if not all(map(is_, optimizer.state.values(), self._states)):
+            if own.changed:
+                own.changed, self._stale = False, True
+        if not all(map(is_, states.values(), self._states)):
             return False
-        if any(parameter.grad is not None for parameter in self._absent):
+        if self._absent and any(parameter.grad is not None for parameter in self._absent):
             return False
         if self._others and not all(map(self._still, self._others)):
             return False
-        self._fresh = []
-        return all(launch.find() for launch in self._launches)
+        for launch in self._launches:
+            if not launch.find():
+                return False
+        if self._fresh:
+            self._fresh = []
+        return True
 
     def _still(self, entry: Entry) -> bool:
         gradient = entry.parameter.grad
@@ -265,14 +279,17 @@ class StepPlan:
 
     def take(self) -> None:
         """Take the step."""
-        for cohort in self._cohorts:
+        if self._stale:
+            self._moving = [one for one in self._cohorts if not one.constant or self._groups[one.group].on_gpu]
+        for cohort in self._cohorts if self._stale else self._moving:
             self._prepare(cohort)
-        key = self._key() if self.optimizer.rounding == "stochastic" else 0
+        self._stale = False
+        key = self._key() if self._random else 0
         for launch in self._launches:
             launch.run(key)
         for entry in self._others:
             self._step_readably(entry, key)
-        for cohort in self._cohorts:
+        for cohort in self._moving:
             cohort.advance()
         for group in self._groups:
             if group.active:
@@ -280,14 +297,11 @@ class StepPlan:
 
     def _prepare(self, cohort: Cohort) -> None:
         group = self._groups[cohort.group]
-        revision = (group.revision, self._scale)
         cohort.on_device = None
         if group.on_gpu and cohort.constant and id(cohort) not in self._read_here:
             cohort.on_device = group.numbers(self._scale, on_gpu=True)
-            return
-        if cohort.constant and cohort.known == revision and not group.on_gpu:
-            return
-        cohort.prepare(group.numbers(self._scale), revision)
+        else:
+            cohort.prepare(group.numbers(self._scale))
 
     def _key(self) -> int:
         steps = sum(group.group["steps"] for group in self._groups)

@@ -32,8 +32,7 @@ def spread(kernel: Kernel, job: int, elements: int) -> None:
         job: the address of the job.
         elements: how much there is to do.
     """
-    threads = torch.get_num_threads() if elements >= WORTH_THREADS else 1
-    if threads == 1:
+    if elements < WORTH_THREADS or (threads := torch.get_num_threads()) == 1:
         kernel.run(job)
         return
     start = _openmp()
