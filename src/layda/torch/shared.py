@@ -33,6 +33,7 @@ class Cohort:
         values: the shared numbers, in the memory of the tensors that ``state`` holds.
         scalars: what the kernel reads of them: the uniform part's numbers, in the dtype that is computed in.
         constant: whether they stay as they are while the settings do.
+        on_device: what the uniform part takes, where a GPU is to reckon it because some of it is there; or ``None``.
     """
 
     def __init__(self, group: int, slots: Sequence[Slot], values: Sequence[float], parts: Parted, dtype: str) -> None:
@@ -46,6 +47,7 @@ class Cohort:
         self._program: Program = parts.uniform.select((*parts.scalars, *self.names))
         self._inputs = {str(node.value) for node in self._program.nodes if node.op == "input"}
         self.constant = not self.names and "t" not in self._inputs
+        self.on_device: Mapping[str, Any] | None = None
         self._after: list[float] = []
 
     def prepare(self, values: Mapping[str, Any]) -> None:

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from layda.errors import ComputationError, SettingError
-from layda.torch import eager
+from layda.torch import eager, gpu
+from layda.torch.cuda_launch import CudaLaunch
 from layda.torch.fused import Entry, Launch, kind_of_launch
 from layda.torch.plan import SCALE, StepProgram, step_program, structure
 from layda.torch.rounding import kept, mixed, noise
 from layda.torch.settings import GroupPlan, group_name, read_group, show_scheduled, watched
 from layda.torch.shared import Cohort, cohorts
-from layda.torch.tensors import arithmetic_dtype, elements, is_plain, is_sharded, local, new_slot, refuse
+from layda.torch.tensors import arithmetic_dtype, elements, is_on_gpu, is_plain, is_sharded, local, new_slot, refuse
 
 if TYPE_CHECKING:
     from layda.torch.optimizer import Optimizer
@@ -38,7 +39,7 @@ class _Group:
         self.structure = structure(self.plan.stepper, self.plan.maximize, scaled)
         self.program: StepProgram = step_program(self.plan.stepper, self.plan.maximize, scaled)
         self._pick = itemgetter(*(name for name in map(group_name, self._fields()) if name in self.group), "maximize")
-        self._with_tensors = any(isinstance(value, torch.Tensor) for value in self.plan.seen)
+        self._look_at_tensors()
         self.changed = False
         self.active = False
         self.values: dict[str, Any] = {}
@@ -47,6 +48,12 @@ class _Group:
         from dataclasses import fields
 
         return [field.name for field in fields(self.rule) if field.name != "restart"]
+
+    def _look_at_tensors(self) -> None:
+        """Tensors here are read at every step; one on a GPU is another setting only where it is another tensor."""
+        seen = self.plan.seen
+        self._with_tensors = any(isinstance(value, torch.Tensor) and not is_on_gpu(value) for value in seen)
+        self.on_gpu = any(map(is_on_gpu, seen))
 
     def fits(self, scaled: bool) -> bool:
         """Whether the group's program is still this one; new numbers are read."""
@@ -63,14 +70,17 @@ class _Group:
         if structure(plan.stepper, plan.maximize, scaled) != self.structure:
             return False
         self.plan = plan
-        self._with_tensors = any(isinstance(value, torch.Tensor) for value in plan.seen)
+        self._look_at_tensors()
         self.changed = True
         return True
 
-    def numbers(self, scale: float | None) -> dict[str, Any]:
-        """What the uniform part takes besides the shared slots."""
+    def numbers(self, scale: float | None, on_gpu: bool = False) -> dict[str, Any]:
+        """What the uniform part takes besides the shared slots; ``on_gpu``: what is on a GPU is left there."""
         stepper = self.plan.stepper
-        found = {name: float(value) for name, value in self.plan.numbers.items()}
+        found: dict[str, Any] = {
+            name: value.to(torch.float64).reshape(()) if on_gpu and is_on_gpu(value) else float(value)
+            for name, value in self.plan.numbers.items()
+        }
         found["t"] = float(self.group["steps"])
         found |= dict(zip(stepper.schedule_names, self.group.get("schedule_state", ()), strict=True))
         if scale is not None:
@@ -110,12 +120,13 @@ class StepPlan:
         entries = self._entries()
         self._cohorts: list[Cohort] = []
         self._cohort_of = self._gathered(entries)
-        self._launches: list[Launch] = []
+        self._launches: list[Launch | CudaLaunch] = []
+        self._read_here: set[int] = set()  # cohorts whose numbers a processor's kernel reads
         self._others: list[Entry] = []
         self._divide(entries)
         self._states = list(optimizer.state.values())
         self._bad: str | None = None
-        self._moving = [cohort for cohort in self._cohorts if not cohort.constant]
+        self._moving: list[Cohort] = []
         self._stale = True
         self._random = any(launch.stochastic for launch in self._launches) or bool(self._others)
         for launch in self._launches:
@@ -172,11 +183,16 @@ class StepPlan:
         kinds: dict[Any, list[Entry]] = defaultdict(list)
         for entry in entries:
             if self._walkable(entry):
-                kinds[kind_of_launch(entry, stochastic)].append(entry)
+                kinds[local(entry.parameter).device, kind_of_launch(entry, stochastic)].append(entry)
             else:
                 self._others.append(entry)
-        for (task, _, _), part in kinds.items():
-            self._launches.append(Launch(task, part, [self._cohort_of[entry.number] for entry in part]))
+        for (device, (task, *_)), part in kinds.items():
+            own = [self._cohort_of[entry.number] for entry in part]
+            if device.type == "cuda":
+                self._launches.append(CudaLaunch(task, part, own))
+            else:
+                self._launches.append(Launch(task, part, own))
+                self._read_here |= set(map(id, own))
 
     def _walkable(self, entry: Entry) -> bool:
         optimizer, parameter = self.optimizer, entry.parameter
@@ -184,12 +200,14 @@ class StepPlan:
             return False
         here = local(parameter)
         slots = [entry.state[name] for name in entry.program.arrays[2:]]
-        fits = here.device.type == "cpu" and all(map(is_plain, (parameter, *slots)))
-        fits = fits and all(local(slot).stride() == here.stride() for slot in slots) and _kernels()
+        fits = here.device.type in _KERNELS and all(map(is_plain, (parameter, *slots)))
+        fits = fits and all(local(slot).stride() == here.stride() for slot in slots)
+        fits = fits and all(local(slot).device == here.device for slot in slots) and _KERNELS[here.device.type]()
         if optimizer.fused and not fits:
             raise SettingError(
                 f"fused is True, and {self._name(entry.number)} cannot be stepped by a kernel (device {here.device}, "
-                f"strides {here.stride()}); allowed are dense tensors on the CPU; leave fused out"
+                f"strides {here.stride()}); allowed are dense tensors on the CPU, and on NVIDIA GPUs with layda[gpu]; "
+                "leave fused out"
             )
         return fits
 
@@ -261,8 +279,10 @@ class StepPlan:
 
     def take(self) -> None:
         """Take the step."""
+        if self._stale:
+            self._moving = [one for one in self._cohorts if not one.constant or self._groups[one.group].on_gpu]
         for cohort in self._cohorts if self._stale else self._moving:
-            cohort.prepare(self._groups[cohort.group].numbers(self._scale))
+            self._prepare(cohort)
         self._stale = False
         key = self._key() if self._random else 0
         for launch in self._launches:
@@ -274,6 +294,14 @@ class StepPlan:
         for group in self._groups:
             if group.active:
                 group.advance()
+
+    def _prepare(self, cohort: Cohort) -> None:
+        group = self._groups[cohort.group]
+        cohort.on_device = None
+        if group.on_gpu and cohort.constant and id(cohort) not in self._read_here:
+            cohort.on_device = group.numbers(self._scale, on_gpu=True)
+        else:
+            cohort.prepare(group.numbers(self._scale))
 
     def _key(self) -> int:
         steps = sum(group.group["steps"] for group in self._groups)
@@ -337,3 +365,7 @@ def _kernels() -> bool:
         )
         return False
     return True
+
+
+_KERNELS = {"cpu": _kernels, "cuda": gpu.available}
+"""Device -> whether kernels can be made for it."""

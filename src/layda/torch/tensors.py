@@ -10,7 +10,10 @@ import torch
 from layda.errors import SettingError
 from layda.rule import Slot
 
-__all__ = ["KEPT", "alike", "arithmetic_dtype", "elements", "is_plain", "is_sharded", "local", "new_slot", "refuse"]
+__all__ = [
+    "KEPT", "alike", "arithmetic_dtype", "elements", "is_on_gpu", "is_plain", "is_sharded", "local", "new_slot",
+    "refuse",
+]  # fmt: skip
 
 KEPT = {
     torch.float64: "float64",
@@ -56,6 +59,11 @@ def _dense(tensor: torch.Tensor) -> bool:
                 return False
             expected *= size
     return True
+
+
+def is_on_gpu(value: Any) -> bool:
+    """Whether a setting is a tensor that must not be read at every step, because reading waits for a GPU."""
+    return isinstance(value, torch.Tensor) and value.is_cuda
 
 
 def elements(tensor: torch.Tensor) -> torch.Tensor:
