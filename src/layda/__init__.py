@@ -82,14 +82,16 @@ _HOMES = {
     "zoom": "layda.run.escape",
 }
 _ROOMS = (
+    "errors", "functions", "jax", "lab", "lecture", "measures", "objectives", "plots", "program", "rules", "schedules",
+    "specs", "theory", "torch",
+)  # fmt: skip
+
+__all__ = [
     "Minimum", "Objective", "Race", "Rule", "Slot", "Trajectory", "Verdict", "__version__", "animate", "code",
     "descend", "describe", "diagnose", "energy", "ensemble", "errors", "escape_share", "escape_windows", "export",
     "follow", "fractions", "functions", "jax", "lab", "lecture", "load", "measures", "objectives", "open_sweep", "plot",
     "plots", "program", "race", "rules", "save", "schedules", "scipy_method", "specs", "sweep", "theory", "torch",
     "tune", "zoom",
-)  # fmt: skip
-__all__ = [
-    ,
 ]  # fmt: skip
 
 

@@ -36,13 +36,15 @@ def saved(optimizer: Optimizer, packed: Mapping[str, Any]) -> dict[str, Any]:
     for group in packed["param_groups"]:
         kept = {name: _own(value) for name, value in group.items() if name not in _NOT_SAVED}
         groups.append(kept | {"rule": optimizer.rule.name})
-    state = {key: {name: _own(value) for name, value in slots.items()} for key, slots in packed["state"].items()}
+    state = {key: _own(slots) for key, slots in packed["state"].items()}
     return {**packed, "state": state, "param_groups": groups}
 
 
 def _own(value: Any) -> Any:
     if isinstance(value, torch.Tensor):
         return value.detach().clone()
+    if isinstance(value, dict):
+        return {name: _own(item) for name, item in value.items()}
     return list(value) if isinstance(value, list) else value
 
 
@@ -80,17 +82,23 @@ def translated(optimizer: Optimizer, state_dict: Mapping[str, Any]) -> dict[str,
             kept |= {"schedules": scheduled, "scheduled": {name: kept[name] for name in scheduled}}
         read_group(optimizer.rule, kept)
         found.append(kept)
-    whole = {
-        key: {name: _Whole(value) if isinstance(value, torch.Tensor) else value for name, value in slots.items()}
-        for key, slots in state.items()
-    }
+    whole = {key: _wrapped(slots) for key, slots in state.items()}
     return {**state_dict, "state": whole, "param_groups": found}
+
+
+def _wrapped(slots: Any) -> Any:
+    if not isinstance(slots, dict):  # a hook's own
+        return slots
+    return {name: _Whole(value) if isinstance(value, torch.Tensor) else value for name, value in slots.items()}
 
 
 def settle(optimizer: Optimizer) -> None:
     """After loading: every slot in the dtype that this optimizer keeps it in, on the parameter's device, its own."""
     state: defaultdict[Any, dict[str, Any]] = defaultdict(dict)
     for key, slots in optimizer.state.items():
+        if not isinstance(slots, dict):  # a hook's own
+            state[key] = slots
+            continue
         state[key] = {
             name: _settled(optimizer, key, name, value.tensor) if isinstance(value, _Whole) else value
             for name, value in slots.items()

@@ -66,11 +66,8 @@ def kind_of_launch(entry: Entry, stochastic: bool) -> tuple[ElementPass, torch.d
         for name in program.arrays
     )
     dtype = "float64" if arithmetic_dtype(entry.parameter.dtype) is torch.float64 else "float32"
-    return (
-        ElementPass(program.parts.varying, arrays, program.parts.scalars, dtype),
-        entry.parameter.dtype,
-        entry.sharded,
-    )
+    task = ElementPass(program.parts.varying, arrays, program.parts.scalars, dtype)
+    return task, entry.parameter.dtype, entry.sharded
 
 
 class Launch:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+from functools import cache
 from typing import Any
 
 from layda.rule import Rule
@@ -18,6 +19,7 @@ _ALL_HAVE = inspect.signature(Optimizer.__init__).parameters
 _OWN = ("nonfinite", "state_dtype", "rounding", "seed", "fused", "differentiable")
 
 
+@cache
 def named(rule: type[Rule]) -> type[Optimizer]:
     """A class that makes optimizers of one rule: its settings are arguments, the learning rate is called ``lr``.
 
@@ -36,7 +38,17 @@ def named(rule: type[Rule]) -> type[Optimizer]:
 
     __init__.__signature__ = _with_self(signature)  # type: ignore[attr-defined]
     __init__.__doc__ = None
-    return _class(rule.__name__, __init__, _document(rule))
+    made = _class(rule.__name__, __init__, _document(rule))
+    if rule not in ALL:  # pickle finds a class by its module and name, and this one is not in layda.torch
+        made.__module__ = rule.__module__
+        made.__reduce__ = lambda self: (_blank, (rule,), self.__getstate__())  # type: ignore[method-assign]
+    return made
+
+
+def _blank(rule: type[Rule]) -> Optimizer:
+    """An optimizer of a rule of the user's, as pickle and deepcopy fill it."""
+    made = named(rule)
+    return made.__new__(made)
 
 
 def _parameters(rule: type[Rule]) -> list[inspect.Parameter]:

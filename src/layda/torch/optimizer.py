@@ -186,11 +186,15 @@ class Optimizer(torch.optim.Optimizer):
         plan = self._plan
         if plan is None or not plan.fits():
             plan = self._plan = StepPlan(self)
-        if self._accepted(plan):
+        accepted = False
+        try:
+            accepted = self._accepted(plan)
+        finally:
+            if not accepted:
+                plan.forget()
+                self._plan = None
+        if accepted:
             plan.take()
-        else:
-            plan.forget()
-            self._plan = None
         return loss
 
     def _accepted(self, plan: StepPlan) -> bool:

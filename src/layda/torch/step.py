@@ -117,13 +117,17 @@ class StepPlan:
         self._groups = [_Group(optimizer, index, scaled) for index in range(len(optimizer.param_groups))]
         self._absent: list[torch.Tensor] = []
         self._fresh: list[torch.Tensor] = []
-        entries = self._entries()
         self._cohorts: list[Cohort] = []
-        self._cohort_of = self._gathered(entries)
         self._launches: list[Launch | CudaLaunch] = []
         self._read_here: set[int] = set()  # cohorts whose numbers a processor's kernel reads
         self._others: list[Entry] = []
-        self._divide(entries)
+        try:
+            entries = self._entries()
+            self._cohort_of = self._gathered(entries)
+            self._divide(entries)
+        except SettingError:
+            self.forget()
+            raise
         self._states = list(optimizer.state.values())
         self._bad: str | None = None
         self._moving: list[Cohort] = []
