@@ -31,6 +31,7 @@ _touched = torch.autograd.graph.increment_version  # as autograd must know of it
 _place = torch.Tensor.data_ptr
 _contiguous = torch.Tensor.is_contiguous
 _stride = torch.Tensor.stride
+_shape = torch.Tensor.shape.__get__  # type: ignore[attr-defined]
 _dtype = torch.Tensor.dtype.__get__  # type: ignore[attr-defined]
 _local = attrgetter("_local_tensor")
 
@@ -92,6 +93,7 @@ class Launch:
         self._names = entries[0].program.arrays[2:]
         locals_ = [local(parameter) for parameter in self.parameters]
         self._dtypes = [parameter.dtype for parameter in locals_]
+        self._shapes = list(map(_shape, locals_))
         self._dense = all(map(_contiguous, locals_))
         self._strides = [] if self._dense else list(map(_stride, locals_))
         self._ones = [index for index, tensor in enumerate(locals_) if tensor.numel() == 1]
@@ -100,11 +102,14 @@ class Launch:
         self.elements = sum(self._counts)
         self._parameters_at = list(map(_place, locals_))
         self._slots_at = [list(map(_place, self._slot(name))) for name in self._names]
+        self._slot_dtypes = [self._slot(name)[0].dtype for name in self._names]
         self._held: Any = None
         self.stochastic = any(array.stochastic for array in task.arrays)
         self._lay_out(task)
         askable = self._dense and not self.sharded and not self._complex and available()
-        self._finder = Finder(self.parameters, self._states, self._names, self._table) if askable else None
+        self._finder = (
+            Finder(self.parameters, self._states, self._names, self._table, cohorts[0].names) if askable else None
+        )
 
     def _slot(self, name: str) -> list[torch.Tensor]:
         found = [state[name] for state in self._states]
@@ -148,11 +153,18 @@ class Launch:
         try:
             if self.sharded:
                 gradients = list(map(_local, gradients))
-            if list(map(_place, parameters)) != self._parameters_at:
+            if list(map(_place, parameters)) != self._parameters_at or not self._alike(parameters):
                 return False
-            for name, places in zip(self._names, self._slots_at, strict=True):
-                if list(map(_place, self._slot(name))) != places:
+            for name, places, kind in zip(self._names, self._slots_at, self._slot_dtypes, strict=True):
+                slots = self._slot(name)
+                if list(map(_place, slots)) != places or list(map(_shape, slots)) != self._shapes:
                     return False
+                if any(slot.dtype is not kind for slot in slots):
+                    return False
+            if not all(cohort.held_by(state) for cohort, state in zip(self._cohorts, self._states, strict=True)):
+                return False
+            if list(map(_shape, gradients)) != self._shapes:
+                return False
             places = list(map(_place, gradients))
             fits = self._fits(gradients)
         except (AttributeError, KeyError, RuntimeError, TypeError):
@@ -163,6 +175,12 @@ class Launch:
             places = list(map(_place, self._held))
         self._gradients_at[:] = places
         return True
+
+    def _alike(self, parameters: list[torch.Tensor]) -> bool:
+        """Whether tensors lie in memory as the parameters did when the launch was made."""
+        if list(map(_shape, parameters)) != self._shapes or list(map(_dtype, parameters)) != self._dtypes:
+            return False
+        return all(map(_contiguous, parameters)) if self._dense else list(map(_stride, parameters)) == self._strides
 
     def _fits(self, gradients: list[torch.Tensor]) -> bool:
         """Whether the gradients lie in memory as the parameters do, in the same numbers."""

@@ -204,6 +204,8 @@ class Optimizer(torch.optim.Optimizer):
         if bad is None:
             return True
         if self.nonfinite == "raise" and found is None:
+            plan.forget()
+            self._plan = None
             raise ComputationError(
                 f"the gradient of {bad} has infinities or NaN; nothing was changed; allowed are finite numbers; look "
                 "for the cause (a learning rate that is too large, log(0), 0/0), or take nonfinite='skip'"

@@ -17,7 +17,17 @@ from layda.torch.plan import SCALE, StepProgram, step_program, structure
 from layda.torch.rounding import kept, mixed, noise
 from layda.torch.settings import GroupPlan, group_name, read_group, show_scheduled, watched
 from layda.torch.shared import Cohort, cohorts
-from layda.torch.tensors import arithmetic_dtype, elements, is_plain, is_sharded, local, new_slot, refuse
+from layda.torch.tensors import (
+    arithmetic_dtype,
+    check_slot,
+    elements,
+    is_plain,
+    is_sharded,
+    local,
+    new_slot,
+    refuse,
+    suits,
+)
 
 if TYPE_CHECKING:
     from layda.torch.optimizer import Optimizer
@@ -33,6 +43,7 @@ class _Group:
         self.rule = optimizer.rule
         self.parameters = self.group["params"]
         self.count = len(self.parameters)
+        self._known = list(self.parameters)  # the group's own list may be edited in place
         self.plan: GroupPlan = read_group(self.rule, self.group)
         self.scaled = scaled
         self.structure = structure(self.plan.stepper, self.plan.maximize, scaled)
@@ -52,6 +63,8 @@ class _Group:
         """Whether the group's program is still this one; new numbers are read."""
         group = self.group
         if group["params"] is not self.parameters or len(self.parameters) != self.count or scaled != self.scaled:
+            return False
+        if not all(map(is_, self.parameters, self._known)):
             return False
         if not self._with_tensors:
             try:
@@ -136,11 +149,11 @@ class StepPlan:
                     continue
                 refuse(parameter, optimizer.name_of(index, place))
                 group.active = True
-                state = self._state(parameter, group)
+                state = self._state(parameter, group, optimizer.name_of(index, place))
                 found.append(Entry(parameter, number, state, index, group.program, is_sharded(parameter)))
         return found
 
-    def _state(self, parameter: torch.Tensor, group: _Group) -> dict[str, Any]:
+    def _state(self, parameter: torch.Tensor, group: _Group, called: str) -> dict[str, Any]:
         """The parameter's slots; before its first step they are made."""
         if parameter not in self.optimizer.state:
             self._fresh.append(parameter)
@@ -149,6 +162,7 @@ class StepPlan:
             if slot.name not in state:
                 with torch.no_grad():
                     state[slot.name] = new_slot(slot, parameter, self.optimizer.state_dtype)
+            check_slot(slot.name, state[slot.name], parameter, called)
         return state
 
     def _gathered(self, entries: list[Entry]) -> dict[int, Cohort]:
@@ -172,10 +186,11 @@ class StepPlan:
         kinds: dict[Any, list[Entry]] = defaultdict(list)
         for entry in entries:
             if self._walkable(entry):
-                kinds[kind_of_launch(entry, stochastic)].append(entry)
+                shared = self._cohort_of[entry.number].names  # they may depend on a group's settings
+                kinds[kind_of_launch(entry, stochastic), shared].append(entry)
             else:
                 self._others.append(entry)
-        for (task, _, _), part in kinds.items():
+        for ((task, _, _), _), part in kinds.items():
             self._launches.append(Launch(task, part, [self._cohort_of[entry.number] for entry in part]))
 
     def _walkable(self, entry: Entry) -> bool:
@@ -185,7 +200,9 @@ class StepPlan:
         here = local(parameter)
         slots = [entry.state[name] for name in entry.program.arrays[2:]]
         fits = here.device.type == "cpu" and all(map(is_plain, (parameter, *slots)))
-        fits = fits and all(local(slot).stride() == here.stride() for slot in slots) and _kernels()
+        fits = (
+            fits and (not here.numel() or all(local(slot).stride() == here.stride() for slot in slots)) and _kernels()
+        )
         if optimizer.fused and not fits:
             raise SettingError(
                 f"fused is True, and {self._name(entry.number)} cannot be stepped by a kernel (device {here.device}, "
@@ -216,7 +233,7 @@ class StepPlan:
                 return False
             if own.changed:
                 own.changed, self._stale = False, True
-        if not all(map(is_, states.values(), self._states)):
+        if not all(map(is_, states.values(), self._states)) or not all(cohort.still() for cohort in self._moving):
             return False
         if self._absent and any(parameter.grad is not None for parameter in self._absent):
             return False
@@ -230,9 +247,12 @@ class StepPlan:
         return True
 
     def _still(self, entry: Entry) -> bool:
-        gradient = entry.parameter.grad
-        known = all(name in entry.state for name in entry.program.arrays[2:])
-        return gradient is not None and gradient.layout == torch.strided and known
+        """Whether the readable twin may step it; whoever makes the next plan says why not."""
+        parameter, gradient = entry.parameter, entry.parameter.grad
+        if gradient is None or gradient.layout != torch.strided or gradient.shape != parameter.shape:
+            return False
+        fits = all(suits(entry.state.get(name), parameter) for name in entry.program.arrays[2:])
+        return fits and self._cohort_of[entry.number].held_by(entry.state)
 
     def first_not_finite(self) -> str | None:
         """The name of the first parameter whose gradient has a number that is not finite; on any process."""
@@ -243,7 +263,8 @@ class StepPlan:
                 found.append(launch.entries[row].number)
         for entry in self._others:
             assert entry.parameter.grad is not None
-            if not bool(torch.isfinite(local(entry.parameter.grad)).all()):
+            own = local(entry.parameter.grad)
+            if not own.is_meta and not bool(torch.isfinite(own).all()):  # on the meta device there are no numbers
                 found.append(entry.number)
         sharded = [launch.entries[0].parameter for launch in self._launches if launch.sharded]
         sharded += [entry.parameter for entry in self._others if entry.sharded]
