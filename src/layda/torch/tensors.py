@@ -144,8 +144,8 @@ def check_slot(name: str, slot: Any, parameter: torch.Tensor, called: str) -> No
     if suits(slot, parameter):
         return
     raise SettingError(
-        f"the slot {name!r} of {called} is {_told(slot)}, and the parameter {_told(parameter)}; allowed is a slot of the "
-        "parameter's shape, device and kind; begin anew with optimizer.state.pop(parameter), or load the state again"
+        f"the slot {name!r} of {called} is {_told(slot)}, and the parameter {_told(parameter)}; allowed is a slot of "
+        "its parameter's shape, device and kind; begin anew with optimizer.state.pop(parameter), or load the state again"
     )
 
 
