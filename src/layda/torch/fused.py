@@ -7,7 +7,7 @@ was moved, replaced or freed meanwhile is ever written to.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
@@ -135,8 +135,12 @@ class Launch:
             self._at.append(job.ctypes.data)
         self._gradients_at = table[1]
 
-    def find(self) -> bool:
-        """Look where everything lies; whether it is still what this launch was made for."""
+    def find(self, parts: Mapping[int, torch.Tensor]) -> bool:
+        """Look where everything lies; whether it is still what this launch was made for.
+
+        Args:
+            parts: gradients that stand for those of the parameters with this ``id``.
+        """
         if self._finder is not None:
             answer = self._finder.ask()
             if answer == GONE:
@@ -144,15 +148,16 @@ class Launch:
             if answer == FITS and not self._ones:
                 self._held = None
                 return True
-        return self._find_readably()
+        return self._find_readably(parts)
 
-    def _find_readably(self) -> bool:
+    def _find_readably(self, parts: Mapping[int, torch.Tensor]) -> bool:
         """The same in Python."""
         parameters = list(map(_local, self.parameters)) if self.sharded else self.parameters
         gradients: list[Any] = [parameter.grad for parameter in self.parameters]
         try:
             if self.sharded:
-                gradients = list(map(_local, gradients))
+                known = zip(self.parameters, gradients, strict=True)
+                gradients = [parts[id(parameter)] if id(parameter) in parts else _local(g) for parameter, g in known]
             if list(map(_place, parameters)) != self._parameters_at or not self._alike(parameters):
                 return False
             for name, places, kind in zip(self._names, self._slots_at, self._slot_dtypes, strict=True):

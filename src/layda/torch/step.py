@@ -108,18 +108,31 @@ class StepPlan:
 
     Args:
         optimizer: whose parameters have their gradients.
+        parts: what :func:`layda.torch.distributed.redistributed` has found for this step already.
+
+    Attributes:
+        parts: of this step.
 
     Raises:
         SettingError: a setting out of its range; a parameter or gradient that cannot be stepped.
     """
 
-    def __init__(self, optimizer: Optimizer) -> None:
+    def __init__(self, optimizer: Optimizer, parts: dict[int, torch.Tensor] | None = None) -> None:
         self.optimizer = optimizer
         self._scale = optimizer.inverse_scale()
         scaled = self._scale is not None
         self._groups = [_Group(optimizer, index, scaled) for index in range(len(optimizer.param_groups))]
         self._absent: list[torch.Tensor] = []
         self._fresh: list[torch.Tensor] = []
+        self._sharded = [p for group in self._groups for p in group.parameters if is_sharded(p)]
+        self._partners: list[Any] = []
+        self.parts = parts or {}
+        if self._sharded:
+            from layda.torch.distributed import partners
+
+            self._partners = partners(self._sharded)
+            if parts is None:
+                self._redistribute()
         entries = self._entries()
         self._cohorts: list[Cohort] = []
         self._cohort_of = self._gathered(entries)
@@ -132,7 +145,7 @@ class StepPlan:
         self._stale = True
         self._random = any(launch.stochastic for launch in self._launches) or bool(self._others)
         for launch in self._launches:
-            if not launch.find():
+            if not launch.find(self.parts):
                 raise ComputationError(
                     "parameters, slots or gradients were moved while a step was prepared; step again"
                 )
@@ -205,12 +218,13 @@ class StepPlan:
         )
         if optimizer.fused and not fits:
             raise SettingError(
-                f"fused is True, and {self._name(entry.number)} cannot be stepped by a kernel (device {here.device}, "
+                f"fused is True, and {self.name(entry.number)} cannot be stepped by a kernel (device {here.device}, "
                 f"strides {here.stride()}); allowed are dense tensors on the CPU; leave fused out"
             )
         return fits
 
-    def _name(self, number: int) -> str:
+    def name(self, number: int) -> str:
+        """How messages call the parameter of this number."""
         for index, group in enumerate(self._groups):
             if number < group.count:
                 return self.optimizer.name_of(index, number)
@@ -222,6 +236,8 @@ class StepPlan:
     def fits(self) -> bool:
         """Whether the plan still holds: the same parameters with gradients, slots, kinds and places."""
         optimizer = self.optimizer
+        if self._sharded:
+            self._redistribute()
         scale = optimizer.inverse_scale() if "grad_scale" in optimizer.__dict__ else None
         if scale != self._scale:
             self._scale, self._stale = scale, True
@@ -240,7 +256,7 @@ class StepPlan:
         if self._others and not all(map(self._still, self._others)):
             return False
         for launch in self._launches:
-            if not launch.find():
+            if not launch.find(self.parts):
                 return False
         if self._fresh:
             self._fresh = []
@@ -254,26 +270,37 @@ class StepPlan:
         fits = all(suits(entry.state.get(name), parameter) for name in entry.program.arrays[2:])
         return fits and self._cohort_of[entry.number].held_by(entry.state)
 
-    def first_not_finite(self) -> str | None:
-        """The name of the first parameter whose gradient has a number that is not finite; on any process."""
+    def _redistribute(self) -> None:
+        from layda.torch.distributed import redistributed
+
+        self.parts = redistributed(self._sharded)
+
+    def _gradient(self, entry: Entry) -> torch.Tensor:
+        """This process' part."""
+        gradient = entry.parameter.grad
+        assert gradient is not None
+        return self.parts[id(entry.parameter)] if id(entry.parameter) in self.parts else local(gradient)
+
+    def first_not_finite(self) -> int | None:
+        """The number of the first parameter whose gradient has a number that is not finite, in this process."""
         found: list[int] = []
         for launch in self._launches:
             row = launch.first_not_finite()
             if row is not None:
                 found.append(launch.entries[row].number)
         for entry in self._others:
-            assert entry.parameter.grad is not None
-            own = local(entry.parameter.grad)
+            own = self._gradient(entry)
             if not own.is_meta and not bool(torch.isfinite(own).all()):  # on the meta device there are no numbers
                 found.append(entry.number)
-        sharded = [launch.entries[0].parameter for launch in self._launches if launch.sharded]
-        sharded += [entry.parameter for entry in self._others if entry.sharded]
-        if sharded:
-            from layda.torch.distributed import smallest
+        return min(found, default=None)
 
-            number = smallest(min(found, default=None), sharded)
-            return None if number is None else self._name(number)
-        return self._name(min(found)) if found else None
+    def agreed(self, number: int | None) -> int | None:
+        """The smallest number that any process has found that holds parts of the parameters; every one must ask."""
+        if not self._partners:
+            return number
+        from layda.torch.distributed import smallest
+
+        return smallest(number, self._partners, local(self._sharded[0]).device)
 
     def forget(self) -> None:
         """The step is not taken: slots that were made for it are unmade, so that they begin where the first step is."""
@@ -295,6 +322,8 @@ class StepPlan:
         for group in self._groups:
             if group.active:
                 group.advance()
+        if self.parts:
+            self.parts = {}
 
     def _key(self) -> int:
         steps = sum(group.group["steps"] for group in self._groups)
@@ -307,8 +336,7 @@ class StepPlan:
         group = self._groups[entry.group]
         differentiable = group.group["differentiable"]
         with torch.set_grad_enabled(bool(differentiable)):
-            parameter, gradient = entry.parameter, entry.parameter.grad
-            assert gradient is not None
+            parameter, gradient = entry.parameter, self._gradient(entry)
             names = ("position", *entry.program.arrays[2:])
             if differentiable:
                 tensors = {"position": parameter.clone(), "gradient": gradient} | {n: entry.state[n] for n in names[1:]}

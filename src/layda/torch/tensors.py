@@ -145,7 +145,7 @@ def check_slot(name: str, slot: Any, parameter: torch.Tensor, called: str) -> No
         return
     raise SettingError(
         f"the slot {name!r} of {called} is {_told(slot)}, and the parameter {_told(parameter)}; allowed is a slot of "
-        "its parameter's shape, device and kind; begin anew with optimizer.state.pop(parameter), or load the state again"
+        "its parameter's shape, device and kind; begin anew with optimizer.state.pop(parameter), or load a state"
     )
 
 
