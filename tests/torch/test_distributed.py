@@ -93,7 +93,7 @@ def test_two_processes_are_one_within_rounding(found: dict[str, list[Any]], name
 
 @pytest.mark.parametrize("name", two.SETTINGS)
 def test_the_state_is_sharded(found: dict[str, list[Any]], name: str) -> None:
-    model, optimizer = alone(name)
+    _, optimizer = alone(name)
     slots = [value for state in optimizer.state.values() for value in state.values() if value.dim()]
     counts = [one[name, "bytes"] for one in found["trained"]]
     assert sum(counts) == sum(value.nbytes for value in slots)  # no element is kept twice, none is missing

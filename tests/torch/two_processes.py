@@ -36,7 +36,7 @@ SETTINGS: dict[str, tuple[Any, dict[str, Any]]] = {
 
 
 class Net(torch.nn.Module):
-    """Five rows for two processes, a parameter of one row, of which one process has none, and one without dimensions."""
+    """Five rows for two processes, and a parameter of one row, of which one process has none."""
 
     def __init__(self) -> None:
         super().__init__()
