@@ -97,7 +97,7 @@ def test_a_scale_of_two_to_a_power_changes_no_bit(rule: Any, fused: bool | None)
 @pytest.mark.parametrize("policy", ["skip", "raise", "pass"])
 @pytest.mark.parametrize("rule", RULES, ids=str)
 def test_an_overflow_on_the_first_step_leaves_nothing(rule: Any, policy: str, fused: bool | None) -> None:
-    """Where torch's fused SGD leaves a buffer of uninitialised memory; said by the scaler's numbers, not by warnings."""
+    """Where torch’s fused SGD leaves a buffer of uninitialised memory. No warning: the scaler has said it."""
     model, other = net(), net()
     before = numbers(model)
     optimizer = lt.Optimizer(model.parameters(), rule, nonfinite=policy, fused=fused)

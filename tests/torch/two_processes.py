@@ -87,7 +87,9 @@ SHAPES = ((5, 3), (1, 4), (7,), (2, 6))
 
 def plain(seed: int) -> list[torch.Tensor]:
     draw = torch.Generator().manual_seed(seed)
-    return [torch.randn(shape, generator=draw, dtype=torch.float32) for shape in SHAPES for _ in range(2)]
+    return [
+        torch.randn(shape, generator=draw, dtype=torch.float32) for shape in SHAPES for _ in range(6)
+    ]  # one for each layout
 
 
 # --- what the processes do --------------------------------------------------------------------------------------------
