@@ -193,13 +193,10 @@ class Optimizer(torch.optim.Optimizer):
             plan = self._plan = StepPlan(self, plan.parts)
         if self._accepted(plan):
             plan.take()
-        else:
-            plan.forget()
-            self._plan = None
         return loss
 
     def _accepted(self, plan: StepPlan) -> bool:
-        """Whether the gradients may be used."""
+        """Whether the gradients may be used; if not, the plan is forgotten before anything is said or raised."""
         found = self.__dict__.get("found_inf")  # a GradScaler has looked already
         number = None
         if found is not None and float(found) > 0.0:
@@ -211,9 +208,9 @@ class Optimizer(torch.optim.Optimizer):
         if number is None:
             return True
         bad = "a GradScaler's gradient" if number < 0 else plan.name(number)
+        plan.forget()
+        self._plan = None
         if self.nonfinite == "raise" and found is None:
-            plan.forget()
-            self._plan = None
             raise ComputationError(
                 f"the gradient of {bad} has infinities or NaN; nothing was changed; allowed are finite numbers; look "
                 "for the cause (a learning rate that is too large, log(0), 0/0), or take nonfinite='skip'"
