@@ -124,7 +124,7 @@ def test_with_the_same_gradients_every_bit_is_the_same(
     """In shards, replicas and sums still to be taken, on one mesh and another."""
     parameters = [torch.nn.Parameter(tensor) for tensor in two.plain(0)]
     optimizer = lt.Optimizer(parameters, RULES[index], fused=fused, state_dtype=torch.float64)
-    for step in range(1, 5):
+    for step in range(1, 4):
         for parameter, tensor in zip(parameters, two.plain(step), strict=True):
             parameter.grad = tensor
         optimizer.step()
