@@ -21,10 +21,17 @@ from tests.cases import RULES  # noqa: E402
 KINDS = (torch.float64, torch.float32, torch.bfloat16, torch.float16, torch.complex64, torch.complex128)
 
 
-def tensors(kinds: Any = (torch.float32, torch.float32), seed: int = 0) -> list[torch.nn.Parameter]:
-    """Parameters of three shapes for each kind, one of a single element."""
+FUSED = {"native": None, "python": None, "readable": False}
+"""How an optimizer looks at its tensors: in a native call, in Python because one has a single element, or readably."""
+
+ALL_WAYS = pytest.mark.parametrize("way", FUSED)
+
+
+def tensors(way: str = "python", kinds: Any = (torch.float32, torch.float32), seed: int = 0) -> list[Any]:
+    """Parameters of three shapes for each kind, one of a single element; without that for a native call."""
     draw = torch.Generator().manual_seed(seed)
-    made = [torch.randn(shape, generator=draw).to(kind) for kind in kinds for shape in ((4, 4), (40,), ())]
+    shapes = ((4, 4), (40,), (3,) if way == "native" else ())
+    made = [torch.randn(shape, generator=draw).to(kind) for kind in kinds for shape in shapes]
     return [torch.nn.Parameter(tensor) for tensor in made]
 
 
@@ -47,21 +54,21 @@ def bits(tensors_: Any) -> list[bytes]:
 
 @pytest.mark.parametrize("rule", RULES, ids=str)
 def test_many_dtypes_in_one_optimizer_do_as_each_alone(rule: Any) -> None:
-    together = tensors(KINDS)
+    together = tensors(kinds=KINDS)
     optimizer = lt.Optimizer(together, rule, rounding="nearest")
     run(optimizer, together, range(5))
     for place, kind in enumerate(KINDS):
-        alone = tensors(KINDS)  # all, so that gradients are the same, of which this one's are used
+        alone = tensors(kinds=KINDS)  # all, so that gradients are the same, of which this one's are used
         chosen = alone[3 * place : 3 * place + 3]
         own = lt.Optimizer(chosen, rule, rounding="nearest", fused=False)
         run(own, alone, range(5))
         assert bits(chosen) == bits(together[3 * place : 3 * place + 3]), kind
 
 
-def moved(change: Callable[[Any, list[Any]], Any], rule: Any, fused: bool | None) -> list[Any]:
+def moved(change: Callable[[Any, list[Any]], Any], rule: Any, way: str) -> list[Any]:
     """Six steps with a change in the middle that should not be seen."""
-    parameters = tensors()
-    optimizer = lt.Optimizer(parameters, rule, fused=fused)
+    parameters = tensors(way)
+    optimizer = lt.Optimizer(parameters, rule, fused=FUSED[way])
     run(optimizer, parameters, range(3))
     change(optimizer, parameters)
     run(optimizer, parameters, range(3, 6))
@@ -126,18 +133,18 @@ UNSEEN = (
 )
 
 
-@pytest.mark.parametrize("fused", [None, False], ids=["fused", "readable"])
+@ALL_WAYS
 @pytest.mark.parametrize("change", UNSEEN, ids=lambda change: change.__name__.strip("_"))
-def test_what_keeps_the_numbers_changes_no_bit(change: Any, fused: bool | None) -> None:
+def test_what_keeps_the_numbers_changes_no_bit(change: Any, way: str) -> None:
     for rule in RULES:
-        quiet = moved(lambda optimizer, parameters: None, rule, fused)
-        assert bits(moved(change, rule, fused)) == bits(quiet), rule
+        quiet = moved(lambda optimizer, parameters: None, rule, way)
+        assert bits(moved(change, rule, way)) == bits(quiet), rule
 
 
-@pytest.mark.parametrize("fused", [None, False], ids=["fused", "readable"])
-def test_a_shared_number_that_is_replaced_counts_from_then_on(fused: bool | None) -> None:
-    parameters = tensors()
-    optimizer = lt.Adam(parameters, fused=fused)
+@ALL_WAYS
+def test_a_shared_number_that_is_replaced_counts_from_then_on(way: str) -> None:
+    parameters = tensors(way)
+    optimizer = lt.Adam(parameters, fused=FUSED[way])
     run(optimizer, parameters, range(3))
     name = next(name for name, value in optimizer.state[parameters[1]].items() if value.dim() == 0)
     before = float(optimizer.state[parameters[0]][name])
@@ -147,7 +154,7 @@ def test_a_shared_number_that_is_replaced_counts_from_then_on(fused: bool | None
     assert float(saved[1][name]) != float(saved[0][name]) != before
 
 
-@pytest.mark.parametrize("fused", [None, False], ids=["fused", "readable"])
+@ALL_WAYS
 @pytest.mark.parametrize(
     "forget",
     [
@@ -158,15 +165,15 @@ def test_a_shared_number_that_is_replaced_counts_from_then_on(fused: bool | None
     ],
     ids=["clear", "pop", "empty", "emptied"],
 )
-def test_a_forgotten_state_begins_anew(forget: Any, fused: bool | None) -> None:
+def test_a_forgotten_state_begins_anew(forget: Any, way: str) -> None:
     for rule in RULES:
-        parameters = tensors()
-        optimizer = lt.Optimizer(parameters, rule, fused=fused)
+        parameters = tensors(way)
+        optimizer = lt.Optimizer(parameters, rule, fused=FUSED[way])
         run(optimizer, parameters, range(3))
         forget(optimizer, parameters)
         ours = copy.deepcopy(parameters)
         run(optimizer, parameters, range(3, 6))
-        other = lt.Optimizer(ours, rule, fused=fused)
+        other = lt.Optimizer(ours, rule, fused=FUSED[way])
         for group, own in zip(optimizer.param_groups, other.param_groups, strict=True):
             own["steps"] = group["steps"] - 3  # schedules go on: they belong to the group
             if "schedule_state" in group:
@@ -188,11 +195,11 @@ def _flat(parameter: Any) -> None:
     parameter.data = parameter.data.reshape(-1).clone()
 
 
-@pytest.mark.parametrize("fused", [None, False], ids=["fused", "readable"])
+@ALL_WAYS
 @pytest.mark.parametrize("change", [_shorter, _longer, _flat], ids=["shorter", "longer", "flat"])
-def test_another_shape_than_the_slots_is_refused(change: Any, fused: bool | None) -> None:
-    parameters = tensors()
-    optimizer = lt.HeavyBall(parameters, fused=fused)
+def test_another_shape_than_the_slots_is_refused(change: Any, way: str) -> None:
+    parameters = tensors(way)
+    optimizer = lt.HeavyBall(parameters, fused=FUSED[way])
     run(optimizer, parameters, range(3))
     change(parameters[0])
     kept = bits(parameters)
@@ -208,11 +215,11 @@ def test_another_shape_than_the_slots_is_refused(change: Any, fused: bool | None
     assert bits(parameters)[0] != kept[0]
 
 
-@pytest.mark.parametrize("fused", [None, False], ids=["fused", "readable"])
-def test_a_square_parameter_turned_over_keeps_its_slots_by_place(fused: bool | None) -> None:
+@ALL_WAYS
+def test_a_square_parameter_turned_over_keeps_its_slots_by_place(way: str) -> None:
     """What torch does: element (i, j) of the slot belongs to element (i, j) of the parameter."""
-    parameters, others = tensors(), tensors()
-    optimizer = lt.SGD(parameters, lr=0.125, momentum=0.5, fused=fused)
+    parameters, others = tensors(way), tensors(way)
+    optimizer = lt.SGD(parameters, lr=0.125, momentum=0.5, fused=FUSED[way])
     theirs = torch.optim.SGD(others, lr=0.125, momentum=0.5)
     for both in ((optimizer, parameters), (theirs, others)):
         run(*both, range(2))
@@ -236,10 +243,10 @@ def test_a_square_parameter_turned_over_keeps_its_slots_by_place(fused: bool | N
     ],
     ids=["cut", "resized", "whole numbers", "complex", "number", "none", "meta", "sparse"],
 )
-@pytest.mark.parametrize("fused", [None, False], ids=["fused", "readable"])
-def test_a_slot_that_does_not_fit_is_refused(change: Any, fused: bool | None) -> None:
-    parameters = tensors()
-    optimizer = lt.HeavyBall(parameters, fused=fused)
+@ALL_WAYS
+def test_a_slot_that_does_not_fit_is_refused(change: Any, way: str) -> None:
+    parameters = tensors(way)
+    optimizer = lt.HeavyBall(parameters, fused=FUSED[way])
     run(optimizer, parameters, range(3))
     change(optimizer.state[parameters[0]])
     kept = bits(parameters)
@@ -278,10 +285,10 @@ def test_another_dtype_at_the_same_address() -> None:
     assert parameters[0].tolist() == [0.75] * 4
 
 
-@pytest.mark.parametrize("fused", [None, False], ids=["fused", "readable"])
-def test_the_list_of_parameters_edited_in_place(fused: bool | None) -> None:
-    parameters, others = tensors(), tensors(seed=1)
-    optimizer = lt.HeavyBall(parameters, fused=fused)
+@ALL_WAYS
+def test_the_list_of_parameters_edited_in_place(way: str) -> None:
+    parameters, others = tensors(way), tensors(way, seed=1)
+    optimizer = lt.HeavyBall(parameters, fused=FUSED[way])
     run(optimizer, parameters, range(2))
     own = optimizer.param_groups[0]["params"]
     kept = bits(parameters[:1])
