@@ -57,7 +57,7 @@ def test_the_measure_sees_a_temporary_tensor() -> None:
     assert of_tensors(theirs.step) >= 4 * COUNT
 
 
-@pytest.mark.parametrize("policy", ["skip", "raise", "pass"])
+@pytest.mark.parametrize("policy", ["skip", "pass"])
 @pytest.mark.parametrize("rule", RULES, ids=str)
 def test_after_the_first_step_no_tensor_memory_is_taken(rule: Any, policy: str) -> None:
     parameters = tensors()
@@ -77,7 +77,7 @@ def test_in_every_dtype(kind: torch.dtype, kept: torch.dtype | None) -> None:
     assert of_tensors(optimizer.step, 3) == 0
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=str)
+@pytest.mark.parametrize("kind", [torch.float64, torch.bfloat16], ids=str)
 @pytest.mark.parametrize("rule", RULES, ids=str)
 def test_the_first_step_takes_the_state_alone(rule: Any, kind: torch.dtype) -> None:
     parameters = tensors(kind)
@@ -124,8 +124,7 @@ def test_gradients_are_let_go(layout: str, fused: bool | None) -> None:
         del gradients, gradient
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
-        gc.collect()
-        assert [reference() for reference in seen] == [None, None]
+        assert [reference() for reference in seen] == [None, None]  # at once, not when cycles are looked for
     assert _held_by(optimizer) == 0
 
 
@@ -160,7 +159,6 @@ def test_gradients_are_let_go_where_the_step_is_refused(policy: str) -> None:
         except RuntimeWarning:  # warnings are errors in this run
             assert policy == "skip"
         optimizer.zero_grad(set_to_none=True)
-        gc.collect()
         assert seen() is None
         assert optimizer._plan is None or _held_by(optimizer) == 0
     assert optimizer._plan is None
