@@ -101,7 +101,9 @@ def test_every_rule_compiles_once(rule: Any) -> None:
 
 
 @pytest.mark.skipif(shutil.which("g++") is None, reason="there is no g++ for torch's compiler")
-def test_with_inductor(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_with_inductor(tmp_path: Any, monkeypatch: pytest.MonkeyPatch, runs: int) -> None:
+    if runs < 2:
+        pytest.skip("g++ takes ten seconds for the two graphs: a campaign (--runs 2) waits for it")
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
     plain, _ = trained(lt.HeavyBall, None, slower)
     compiled, _ = trained(lt.HeavyBall, "inductor", slower)
