@@ -193,7 +193,7 @@ def test_fused_on_meta_is_refused(info: Any) -> None:
     optimizer = info.optim_cls(model.parameters(), fused=True)
     for one in model.parameters():
         one.grad = torch.rand_like(one)
-    with pytest.raises(ValueError, match="fused is True, and parameter 0 of group 0 .*device meta"):
+    with pytest.raises(ValueError, match=r"fused is True, and parameter 0 of group 0 .*device meta"):
         optimizer.step()
     assert len(optimizer.state) == 0
     optimizer.zero_grad(set_to_none=True)

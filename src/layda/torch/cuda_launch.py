@@ -15,7 +15,7 @@ step (Adam's powers of β, schedules, schedule-free's weights) are refused there
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -75,7 +75,7 @@ class CudaLaunch:
         self.stochastic = any(array.stochastic for array in task.arrays)
         self.skip: torch.Tensor | None = None
         self._capturing = False
-        self._places = Places(entries)
+        self._places = Places(entries, cohorts)
         self.elements = sum(self._places.counts)
         self._cohorts = list({id(cohort): cohort for cohort in cohorts}.values())
         parts = entries[0].program.parts
@@ -114,8 +114,11 @@ class CudaLaunch:
         # CUDA loads a kernel when it is first started, which it must not be within a graph.
         gpu.start(self._place, 1, (self._moving.data_ptr(), np.int64(0), *np.zeros(PLACED, np.uint64)))
 
-    def find(self) -> bool:
+    def find(self, parts: Mapping[int, torch.Tensor]) -> bool:
         """Look where everything lies; whether it is still what this launch was made for.
+
+        Args:
+            parts: gradients that stand for those of the parameters with this ``id``.
 
         Raises:
             SettingError: a CUDA graph is being captured, and the rule has numbers that change at every step.
@@ -128,7 +131,7 @@ class CudaLaunch:
                 "which a replay would repeat; allowed there are rules without them and settings without schedules; "
                 "take the step outside of the graph"
             )
-        if not self._places.find():
+        if not self._places.find(parts):
             return False
         self._now[self._gradients] = self._places.table[1]
         return True

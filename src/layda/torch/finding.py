@@ -29,8 +29,8 @@ missing; a gradient has another layout or dtype than its parameter."""
 _HANDLE = 16  # bytes from a tensor's Python object to its handle: behind the reference count and the type
 _QUESTIONS = ("data_ptr", "numel", "dtype", "layout", "is_contiguous")
 _WORDS = (
-    "rows", "parameters", "states", "slots", "names", "slot_count", "table", "counts", "kind", "grad", "none", "tensor",
-    "get_attribute", "release", "get_item", *_QUESTIONS,
+    "rows", "parameters", "states", "slots", "names", "slot_count", "own_count", "table", "counts", "kind",
+    "slot_kinds", "grad", "none", "tensor", "get_attribute", "release", "get_item", *_QUESTIONS,
 )  # fmt: skip
 
 
@@ -41,6 +41,7 @@ class Finder:
         parameters: contiguous tensors of one dtype, of torch's own classes.
         states: the slots of each by name.
         names: of the slots.
+        shared: names of what several tensors' states refer to: looked at only as to whether it is the same object.
         table: (columns, rows): the places of parameters, gradients, and slots, as they are now; the gradients' row is
             written by :meth:`ask`.
     """
@@ -51,11 +52,13 @@ class Finder:
         states: Sequence[dict[str, Any]],
         names: Sequence[str],
         table: np.ndarray[Any, Any],
+        shared: Sequence[str] = (),
     ) -> None:
-        slots = [state[name] for name in names for state in states]
-        texts = tuple(sys.intern(name) for name in names)
+        slots = [state[name] for name in (*names, *shared) for state in states]
+        texts = tuple(sys.intern(name) for name in (*names, *shared))
         counts = np.array([parameter.numel() for parameter in parameters], np.int64)
         arrays = [np.array([id(item) for item in part] or [0], np.int64) for part in (parameters, states, slots, texts)]
+        slot_kinds = np.array([_answer("dtype", states[0][name]) for name in names] or [0], np.int64)
         self._owned = (
             tuple(parameters),
             tuple(states),
@@ -63,12 +66,14 @@ class Finder:
             texts,
             table,
             counts,
+            slot_kinds,
             arrays,
         )
         places = dict(zip(("parameters", "states", "slots", "names"), (a.ctypes.data for a in arrays), strict=True))
         words = places | {
-            "rows": len(parameters), "slot_count": len(names), "table": table.ctypes.data, "counts": counts.ctypes.data,
-            "kind": _answer("dtype", parameters[0]), "grad": id(_GRAD), "none": id(None), "tensor": id(torch.Tensor),
+            "rows": len(parameters), "slot_count": len(texts), "own_count": len(names), "table": table.ctypes.data,
+            "counts": counts.ctypes.data, "kind": _answer("dtype", parameters[0]), "slot_kinds": slot_kinds.ctypes.data,
+            "grad": id(_GRAD), "none": id(None), "tensor": id(torch.Tensor),
             "get_attribute": _python("PyObject_GetAttr"), "release": _python("Py_DecRef"),
             "get_item": _python("PyDict_GetItem"), **{name: _address(name) for name in _QUESTIONS},
         }  # fmt: skip
@@ -174,7 +179,7 @@ def _text() -> str:
         return do(f"load {kind}, ptr %out")
 
     lines += ["define i32 @find(ptr %words) {", "entry:", "  %out = alloca i64"]
-    numbers = {name: word(name) for name in ("rows", "slot_count", "kind")}
+    numbers = {name: word(name) for name in ("rows", "slot_count", "own_count", "kind")}
     pointers = [name for name in _WORDS if name not in numbers]
     known = {name: word(name, "ptr") for name in pointers}
     dtype = do(f"trunc i64 {numbers['kind']} to i32")
@@ -197,10 +202,16 @@ def _text() -> str:
     place = do(f"add i64 {do(f'mul i64 %s, {rows}')}, %i")
     held = do(f"call ptr {known['get_item']}(ptr {state}, ptr {item(known['names'], '%s')})")
     leave_unless(do(f"icmp eq ptr {held}, {item(known['slots'], place)}"), "gone")
+    lines.append(f"  %own = icmp slt i64 %s, {numbers['own_count']}")
+    lines += ["  br i1 %own, label %deep, label %same", "deep:"]
     own = do(f"getelementptr i8, ptr {held}, i64 {_HANDLE}")
     column = do(f"add i64 {place}, {do(f'mul i64 2, {rows}')}")
     expected = item(table, column, "i64")
     leave_unless(do(f"icmp eq i64 {ask('data_ptr', own, 'i64', 'gone')}, {expected}"), "gone")
+    leave_unless(do(f"icmp eq i64 {ask('numel', own, 'i64', 'gone')}, {size}"), "gone")
+    slot_dtype = do(f"trunc i64 {item(known['slot_kinds'], '%s', 'i64')} to i32")
+    leave_unless(do(f"icmp eq i32 {ask('dtype', own, 'i32', 'gone')}, {slot_dtype}"), "gone")
+    leave_unless(do(f"icmp ne i8 {ask('is_contiguous', own, 'i8', 'gone')}, 0"), "gone")
     lines += ["  br label %same", "same:", "  %another = add i64 %s, 1", "  br label %slot", "gradient:"]
     gradient = do(f"call ptr {known['get_attribute']}(ptr {parameter}, ptr {known['grad']})")
     leave_unless(do(f"icmp ne ptr {gradient}, null"), "gone")

@@ -9,17 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from operator import attrgetter
 from typing import Any
 
 import numpy as np
 import torch
 
 from layda.backends.elements import CLEAN, JOB, Array, ElementPass, finite, kernel
-from layda.torch.finding import FITS, GONE, Finder, available
+from layda.torch.places import Places
 from layda.torch.plan import StepProgram
 from layda.torch.shared import Cohort
-from layda.torch.tensors import KEPT, alike, arithmetic_dtype, local
+from layda.torch.tensors import KEPT, arithmetic_dtype
 from layda.torch.threads import spread
 
 __all__ = ["Entry", "Launch", "kind_of_launch"]
@@ -28,11 +27,6 @@ _LARGEST, _SMALLEST = 1 << 18, 1 << 14  # elements of a unit of work
 _COUNTER, _KEY, _FLAG = JOB.index("counter"), JOB.index("key"), JOB.index("flag")
 
 _touched = torch.autograd.graph.increment_version  # as autograd must know of it
-_place = torch.Tensor.data_ptr
-_contiguous = torch.Tensor.is_contiguous
-_stride = torch.Tensor.stride
-_dtype = torch.Tensor.dtype.__get__  # type: ignore[attr-defined]
-_local = attrgetter("_local_tensor")
 
 
 @dataclass(frozen=True)
@@ -82,92 +76,30 @@ class Launch:
     def __init__(self, task: ElementPass, entries: Sequence[Entry], cohorts: Sequence[Cohort]) -> None:
         self.entries = tuple(entries)
         self.parameters = [entry.parameter for entry in entries]
-        self.sharded = entries[0].sharded
-        self._states = [entry.state for entry in entries]
         self._cohorts = list(cohorts)  # they own the memory that the table points to
         self._kernel, self._finite = kernel(task), finite(task.arrays[1].kept)
-        self._names = entries[0].program.arrays[2:]
-        locals_ = [local(parameter) for parameter in self.parameters]
-        self._dtypes = [parameter.dtype for parameter in locals_]
-        self._dense = all(map(_contiguous, locals_))
-        self._strides = [] if self._dense else list(map(_stride, locals_))
-        self._ones = [index for index, tensor in enumerate(locals_) if tensor.numel() == 1]
-        self._complex = locals_[0].is_complex()
-        self._counts = [tensor.numel() * (2 if self._complex else 1) for tensor in locals_]
-        self.elements = sum(self._counts)
-        self._parameters_at = list(map(_place, locals_))
-        self._slots_at = [list(map(_place, self._slot(name))) for name in self._names]
-        self._held: Any = None
         self.stochastic = any(array.stochastic for array in task.arrays)
-        self._lay_out(task)
-        askable = self._dense and not self.sharded and not self._complex and available()
-        self._finder = Finder(self.parameters, self._states, self._names, self._table) if askable else None
+        self._places = Places(entries, cohorts, extra=2)
+        self.elements = sum(self._places.counts)
+        self.find = self._places.find
+        self._lay_out()
 
-    def _slot(self, name: str) -> list[torch.Tensor]:
-        found = [state[name] for state in self._states]
-        return list(map(_local, found)) if self.sharded else found
-
-    def _lay_out(self, task: ElementPass) -> None:
+    def _lay_out(self) -> None:
         """The table, the units of work and the two jobs (step, and search for numbers that are not finite)."""
-        rows = len(self.entries)
-        table = np.zeros((len(task.arrays) + 2, rows), np.int64)
-        table[0] = self._parameters_at
-        for column, places in enumerate(self._slots_at, 2):
-            table[column] = places
+        table = self._places.table
         table[-2] = [cohort.scalars.ctypes.data for cohort in self._cohorts]
         table[-1] = [entry.number for entry in self.entries]
-        units, bounds = _units(self._counts)
-        words = {"batches": len(bounds) - 1, "bounds": bounds.ctypes.data, "units": units.ctypes.data, "count": rows}
-        self._table, self._owned = table, [units, bounds]
-        self._jobs, self._at = [], []
+        units, bounds = _units(self._places.counts)
+        words = {
+            "batches": len(bounds) - 1, "bounds": bounds.ctypes.data, "units": units.ctypes.data,
+            "count": len(self.entries),
+        }  # fmt: skip
+        self._owned, self._jobs, self._at = [units, bounds], list[Any](), list[int]()
         for first in (0, 1):  # the search looks at the gradients alone
             job = np.array([(words | {"columns": table[first].ctypes.data}).get(name, 0) for name in JOB], np.int64)
             self._owned.append(job)
             self._jobs.append(memoryview(job))  # type: ignore[arg-type]
             self._at.append(job.ctypes.data)
-        self._gradients_at = table[1]
-
-    def find(self) -> bool:
-        """Look where everything lies; whether it is still what this launch was made for."""
-        if self._finder is not None:
-            answer = self._finder.ask()
-            if answer == GONE:
-                return False
-            if answer == FITS and not self._ones:
-                self._held = None
-                return True
-        return self._find_readably()
-
-    def _find_readably(self) -> bool:
-        """The same in Python."""
-        parameters = list(map(_local, self.parameters)) if self.sharded else self.parameters
-        gradients: list[Any] = [parameter.grad for parameter in self.parameters]
-        try:
-            if self.sharded:
-                gradients = list(map(_local, gradients))
-            if list(map(_place, parameters)) != self._parameters_at:
-                return False
-            for name, places in zip(self._names, self._slots_at, strict=True):
-                if list(map(_place, self._slot(name))) != places:
-                    return False
-            places = list(map(_place, gradients))
-            fits = self._fits(gradients)
-        except (AttributeError, KeyError, RuntimeError, TypeError):
-            return False  # a gradient or slot is missing, or of another kind: whoever makes the next launch finds out
-        self._held = None
-        if not fits:
-            self._held = [alike(gradient, tensor) for gradient, tensor in zip(gradients, parameters, strict=True)]
-            places = list(map(_place, self._held))
-        self._gradients_at[:] = places
-        return True
-
-    def _fits(self, gradients: list[torch.Tensor]) -> bool:
-        """Whether the gradients lie in memory as the parameters do, in the same numbers."""
-        if list(map(_dtype, gradients)) != self._dtypes or self._complex:
-            return False
-        if self._ones and any(gradients[index].is_neg() for index in self._ones):
-            return False
-        return all(map(_contiguous, gradients)) if self._dense else list(map(_stride, gradients)) == self._strides
 
     def first_not_finite(self) -> int | None:
         """The index of the first entry whose gradient has a number that is not finite."""
@@ -189,7 +121,7 @@ class Launch:
             job[_KEY] = key
         spread(self._kernel, self._at[0], self.elements)
         _touched(self.parameters)
-        self._held = None
+        self._places.forget()
 
 
 def _units(counts: Sequence[int]) -> tuple[Any, Any]:

@@ -183,30 +183,33 @@ class Optimizer(torch.optim.Optimizer):
                 loss = closure()
         if self._swapped is not None:
             raise SettingError("step() inside estimates(), where parameters hold the answer; leave the block first")
+        if not self.state and checkpoint.only_slots_are_wanted(self):
+            checkpoint.make_slots(self)
+            return loss
         plan = self._plan
-        if plan is None or not plan.fits():
+        if plan is None:
             plan = self._plan = StepPlan(self)
-        accepted = False
-        try:
-            accepted = self._accepted(plan)
-        finally:
-            if not accepted:
-                plan.forget()
-                self._plan = None
-        if accepted:
+        elif not plan.fits():
+            plan = self._plan = StepPlan(self, plan.parts)
+        if self._accepted(plan):
             plan.take()
         return loss
 
     def _accepted(self, plan: StepPlan) -> bool:
-        """Whether the gradients may be used."""
+        """Whether the gradients may be used; if not, the plan is forgotten before anything is said or raised."""
         found = self.__dict__.get("found_inf")  # a GradScaler has looked already
-        bad = None
+        number = None
         if found is not None and float(found) > 0.0:
-            bad = "a GradScaler's gradient"
+            number = -1
         elif self.nonfinite != "pass":
-            bad = plan.first_not_finite()
-        if bad is None:
+            number = plan.first_not_finite()
+        if found is not None or self.nonfinite != "pass":
+            number = plan.agreed(number)
+        if number is None:
             return True
+        bad = "a GradScaler's gradient" if number < 0 else plan.name(number)
+        plan.forget()
+        self._plan = None
         if self.nonfinite == "raise" and found is None:
             raise ComputationError(
                 f"the gradient of {bad} has infinities or NaN; nothing was changed; allowed are finite numbers; look "

@@ -43,6 +43,7 @@ class Cohort:
         tensors = torch.from_numpy(self.values)
         self.tensors = {name: tensors[index] for index, name in enumerate(self.names)}
         self.scalars = np.zeros(max(1, len(parts.scalars)), dtype)
+        self._at = [tensor.data_ptr() for tensor in self.tensors.values()]
         self._wanted = parts.scalars
         self._program: Program = parts.uniform.select((*parts.scalars, *self.names))
         self._inputs = {str(node.value) for node in self._program.nodes if node.op == "input"}
@@ -60,6 +61,14 @@ class Cohort:
         found = python.evaluate(self._program, known)
         self.scalars[: len(self._wanted)] = [found[name] for name in self._wanted]
         self._after = [found[name] for name in self.names]
+
+    def held_by(self, state: dict[str, Any]) -> bool:
+        """Whether a parameter's state still refers to these very numbers: they may be replaced between steps."""
+        return all(state.get(name) is tensor for name, tensor in self.tensors.items())
+
+    def still(self) -> bool:
+        """Whether the tensors' numbers are still these in memory."""
+        return [tensor.data_ptr() for tensor in self.tensors.values()] == self._at
 
     def advance(self) -> None:
         """The step has been taken."""

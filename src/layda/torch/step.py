@@ -18,7 +18,18 @@ from layda.torch.plan import SCALE, StepProgram, step_program, structure
 from layda.torch.rounding import kept, mixed, noise
 from layda.torch.settings import GroupPlan, group_name, read_group, show_scheduled, watched
 from layda.torch.shared import Cohort, cohorts
-from layda.torch.tensors import arithmetic_dtype, elements, is_on_gpu, is_plain, is_sharded, local, new_slot, refuse
+from layda.torch.tensors import (
+    arithmetic_dtype,
+    check_slot,
+    elements,
+    is_on_gpu,
+    is_plain,
+    is_sharded,
+    local,
+    new_slot,
+    refuse,
+    suits,
+)  # fmt: skip
 
 if TYPE_CHECKING:
     from layda.torch.optimizer import Optimizer
@@ -34,6 +45,7 @@ class _Group:
         self.rule = optimizer.rule
         self.parameters = self.group["params"]
         self.count = len(self.parameters)
+        self._known = list(self.parameters)  # the group's own list may be edited in place
         self.plan: GroupPlan = read_group(self.rule, self.group)
         self.scaled = scaled
         self.structure = structure(self.plan.stepper, self.plan.maximize, scaled)
@@ -59,6 +71,8 @@ class _Group:
         """Whether the group's program is still this one; new numbers are read."""
         group = self.group
         if group["params"] is not self.parameters or len(self.parameters) != self.count or scaled != self.scaled:
+            return False
+        if not all(map(is_, self.parameters, self._known)):
             return False
         if not self._with_tensors:
             try:
@@ -105,18 +119,31 @@ class StepPlan:
 
     Args:
         optimizer: whose parameters have their gradients.
+        parts: what :func:`layda.torch.distributed.redistributed` has found for this step already.
+
+    Attributes:
+        parts: of this step.
 
     Raises:
         SettingError: a setting out of its range; a parameter or gradient that cannot be stepped.
     """
 
-    def __init__(self, optimizer: Optimizer) -> None:
+    def __init__(self, optimizer: Optimizer, parts: dict[int, torch.Tensor] | None = None) -> None:
         self.optimizer = optimizer
         self._scale = optimizer.inverse_scale()
         scaled = self._scale is not None
         self._groups = [_Group(optimizer, index, scaled) for index in range(len(optimizer.param_groups))]
         self._absent: list[torch.Tensor] = []
         self._fresh: list[torch.Tensor] = []
+        self._sharded = [p for group in self._groups for p in group.parameters if is_sharded(p)]
+        self._partners: list[Any] = []
+        self.parts = parts or {}
+        if self._sharded:
+            from layda.torch.distributed import partners
+
+            self._partners = partners(self._sharded)
+            if parts is None:
+                self._redistribute()
         self._cohorts: list[Cohort] = []
         self._launches: list[Launch | CudaLaunch] = []
         self._read_here: set[int] = set()  # cohorts whose numbers a processor's kernel reads
@@ -134,7 +161,7 @@ class StepPlan:
         self._stale = True
         self._random = any(launch.stochastic for launch in self._launches) or bool(self._others)
         for launch in self._launches:
-            if not launch.find():
+            if not launch.find(self.parts):
                 raise ComputationError(
                     "parameters, slots or gradients were moved while a step was prepared; step again"
                 )
@@ -151,11 +178,11 @@ class StepPlan:
                     continue
                 refuse(parameter, optimizer.name_of(index, place))
                 group.active = True
-                state = self._state(parameter, group)
+                state = self._state(parameter, group, optimizer.name_of(index, place))
                 found.append(Entry(parameter, number, state, index, group.program, is_sharded(parameter)))
         return found
 
-    def _state(self, parameter: torch.Tensor, group: _Group) -> dict[str, Any]:
+    def _state(self, parameter: torch.Tensor, group: _Group, called: str) -> dict[str, Any]:
         """The parameter's slots; before its first step they are made."""
         if parameter not in self.optimizer.state:
             self._fresh.append(parameter)
@@ -164,6 +191,7 @@ class StepPlan:
             if slot.name not in state:
                 with torch.no_grad():
                     state[slot.name] = new_slot(slot, parameter, self.optimizer.state_dtype)
+            check_slot(slot.name, state[slot.name], parameter, called)
         return state
 
     def _gathered(self, entries: list[Entry]) -> dict[int, Cohort]:
@@ -187,10 +215,11 @@ class StepPlan:
         kinds: dict[Any, list[Entry]] = defaultdict(list)
         for entry in entries:
             if self._walkable(entry):
-                kinds[local(entry.parameter).device, kind_of_launch(entry, stochastic)].append(entry)
+                shared = self._cohort_of[entry.number].names  # they may depend on a group's settings
+                kinds[local(entry.parameter).device, kind_of_launch(entry, stochastic), shared].append(entry)
             else:
                 self._others.append(entry)
-        for (device, (task, *_)), part in kinds.items():
+        for (device, (task, *_), _), part in kinds.items():
             own = [self._cohort_of[entry.number] for entry in part]
             if device.type == "cuda":
                 self._launches.append(CudaLaunch(task, part, own))
@@ -205,17 +234,18 @@ class StepPlan:
         here = local(parameter)
         slots = [entry.state[name] for name in entry.program.arrays[2:]]
         fits = here.device.type in _KERNELS and all(map(is_plain, (parameter, *slots)))
-        fits = fits and all(local(slot).stride() == here.stride() for slot in slots)
+        fits = fits and (not here.numel() or all(local(slot).stride() == here.stride() for slot in slots))
         fits = fits and all(local(slot).device == here.device for slot in slots) and _KERNELS[here.device.type]()
         if optimizer.fused and not fits:
             raise SettingError(
-                f"fused is True, and {self._name(entry.number)} cannot be stepped by a kernel (device {here.device}, "
+                f"fused is True, and {self.name(entry.number)} cannot be stepped by a kernel (device {here.device}, "
                 f"strides {here.stride()}); allowed are dense tensors on the CPU, and on NVIDIA GPUs with layda[gpu]; "
                 "leave fused out"
             )
         return fits
 
-    def _name(self, number: int) -> str:
+    def name(self, number: int) -> str:
+        """How messages call the parameter of this number."""
         for index, group in enumerate(self._groups):
             if number < group.count:
                 return self.optimizer.name_of(index, number)
@@ -227,6 +257,8 @@ class StepPlan:
     def fits(self) -> bool:
         """Whether the plan still holds: the same parameters with gradients, slots, kinds and places."""
         optimizer = self.optimizer
+        if self._sharded:
+            self._redistribute()
         scale = optimizer.inverse_scale() if "grad_scale" in optimizer.__dict__ else None
         if scale != self._scale:
             self._scale, self._stale = scale, True
@@ -238,43 +270,58 @@ class StepPlan:
                 return False
             if own.changed:
                 own.changed, self._stale = False, True
-        if not all(map(is_, states.values(), self._states)):
+        if not all(map(is_, states.values(), self._states)) or not all(cohort.still() for cohort in self._moving):
             return False
         if self._absent and any(parameter.grad is not None for parameter in self._absent):
             return False
         if self._others and not all(map(self._still, self._others)):
             return False
         for launch in self._launches:
-            if not launch.find():
+            if not launch.find(self.parts):
                 return False
         if self._fresh:
             self._fresh = []
         return True
 
     def _still(self, entry: Entry) -> bool:
-        gradient = entry.parameter.grad
-        known = all(name in entry.state for name in entry.program.arrays[2:])
-        return gradient is not None and gradient.layout == torch.strided and known
+        """Whether the readable twin may step it; whoever makes the next plan says why not."""
+        parameter, gradient = entry.parameter, entry.parameter.grad
+        if gradient is None or gradient.layout != torch.strided or gradient.shape != parameter.shape:
+            return False
+        fits = all(suits(entry.state.get(name), parameter) for name in entry.program.arrays[2:])
+        return fits and self._cohort_of[entry.number].held_by(entry.state)
 
-    def first_not_finite(self) -> str | None:
-        """The name of the first parameter whose gradient has a number that is not finite; on any process."""
+    def _redistribute(self) -> None:
+        from layda.torch.distributed import redistributed
+
+        self.parts = redistributed(self._sharded)
+
+    def _gradient(self, entry: Entry) -> torch.Tensor:
+        """This process' part."""
+        gradient = entry.parameter.grad
+        assert gradient is not None
+        return self.parts[id(entry.parameter)] if id(entry.parameter) in self.parts else local(gradient)
+
+    def first_not_finite(self) -> int | None:
+        """The number of the first parameter whose gradient has a number that is not finite, in this process."""
         found: list[int] = []
         for launch in self._launches:
             row = launch.first_not_finite()
             if row is not None:
                 found.append(launch.entries[row].number)
         for entry in self._others:
-            assert entry.parameter.grad is not None
-            if not bool(torch.isfinite(local(entry.parameter.grad)).all()):
+            own = self._gradient(entry)
+            if not own.is_meta and not bool(torch.isfinite(own).all()):  # on the meta device there are no numbers
                 found.append(entry.number)
-        sharded = [launch.entries[0].parameter for launch in self._launches if launch.sharded]
-        sharded += [entry.parameter for entry in self._others if entry.sharded]
-        if sharded:
-            from layda.torch.distributed import smallest
+        return min(found, default=None)
 
-            number = smallest(min(found, default=None), sharded)
-            return None if number is None else self._name(number)
-        return self._name(min(found)) if found else None
+    def agreed(self, number: int | None) -> int | None:
+        """The smallest number that any process has found that holds parts of the parameters; every one must ask."""
+        if not self._partners:
+            return number
+        from layda.torch.distributed import smallest
+
+        return smallest(number, self._partners, local(self._sharded[0]).device)
 
     def forget(self) -> None:
         """The step is not taken: slots that were made for it are unmade, so that they begin where the first step is."""
@@ -298,6 +345,8 @@ class StepPlan:
         for group in self._groups:
             if group.active:
                 group.advance()
+        if self.parts:
+            self.parts = {}
 
     def _prepare(self, cohort: Cohort) -> None:
         group = self._groups[cohort.group]
@@ -318,8 +367,7 @@ class StepPlan:
         group = self._groups[entry.group]
         differentiable = group.group["differentiable"]
         with torch.set_grad_enabled(bool(differentiable)):
-            parameter, gradient = entry.parameter, entry.parameter.grad
-            assert gradient is not None
+            parameter, gradient = entry.parameter, self._gradient(entry)
             names = ("position", *entry.program.arrays[2:])
             if differentiable:
                 tensors = {"position": parameter.clone(), "gradient": gradient} | {n: entry.state[n] for n in names[1:]}
