@@ -19,7 +19,7 @@ from layda.torch.places import Places
 from layda.torch.plan import StepProgram
 from layda.torch.shared import Cohort
 from layda.torch.tensors import KEPT, arithmetic_dtype
-from layda.torch.threads import spread
+from layda.torch.threads import WORTH_THREADS, spread
 
 __all__ = ["Entry", "Launch", "kind_of_launch"]
 
@@ -81,6 +81,7 @@ class Launch:
         self.stochastic = any(array.stochastic for array in task.arrays)
         self._places = Places(entries, cohorts, extra=2)
         self.elements = sum(self._places.counts)
+        self._few = self.elements < WORTH_THREADS
         self.find = self._places.find
         self._lay_out()
 
@@ -119,9 +120,13 @@ class Launch:
         job[_COUNTER] = 0
         if self.stochastic:
             job[_KEY] = key
-        spread(self._kernel, self._at[0], self.elements)
+        if self._few:
+            self._kernel.run(self._at[0])
+        else:
+            spread(self._kernel, self._at[0], self.elements)
         _touched(self.parameters)
-        self._places.forget()
+        if self._places.copies:
+            self._places.forget()
 
 
 def _units(counts: Sequence[int]) -> tuple[Any, Any]:

@@ -21,6 +21,8 @@ from layda.torch.tensors import refuse
 
 __all__ = ["Optimizer"]
 
+_is_compiling = torch.compiler.is_compiling
+
 _POLICIES = ("skip", "raise", "pass")
 _ROUNDINGS = ("stochastic", "nearest")
 _STATE_DTYPES = (None, torch.float64, torch.float32, torch.bfloat16, torch.float16)
@@ -175,7 +177,7 @@ class Optimizer(torch.optim.Optimizer):
             ComputationError: with ``nonfinite="raise"``, a gradient that is not finite. Nothing has been changed then.
             SettingError: a setting that was changed to a value out of its range; a step inside :meth:`estimates`.
         """
-        if torch.compiler.is_compiling():
+        if _is_compiling():
             return _outside(self, closure)
         loss = None
         if closure is not None:
@@ -191,7 +193,7 @@ class Optimizer(torch.optim.Optimizer):
             plan = self._plan = StepPlan(self)
         elif not plan.fits():
             plan = self._plan = StepPlan(self, plan.parts)
-        if self._accepted(plan):
+        if (self.nonfinite == "pass" and "found_inf" not in self.__dict__) or self._accepted(plan):
             plan.take()
         return loss
 
@@ -203,8 +205,7 @@ class Optimizer(torch.optim.Optimizer):
             number = -1
         elif self.nonfinite != "pass":
             number = plan.first_not_finite()
-        if found is not None or self.nonfinite != "pass":
-            number = plan.agreed(number)
+        number = plan.agreed(number)
         if number is None:
             return True
         bad = "a GradScaler's gradient" if number < 0 else plan.name(number)

@@ -36,6 +36,7 @@ class Places:
 
     Attributes:
         counts: real numbers in each parameter.
+        copies: of gradients that lie in memory unlike their parameters.
         table: rows of addresses of all entries: parameters, gradients (from :meth:`find`), then a row for each slot.
     """
 
@@ -60,7 +61,7 @@ class Places:
         self.table[0] = self._parameters_at
         for row, places in enumerate(self._slots_at, 2):
             self.table[row] = places
-        self._held: Any = None
+        self.copies: list[torch.Tensor] = []
         askable = self._dense and not self._sharded and not self._complex and available()
         shared = cohorts[0].names
         self._finder = Finder(self.parameters, self._states, self._names, self.table, shared) if askable else None
@@ -80,7 +81,6 @@ class Places:
             if answer == GONE:
                 return False
             if answer == FITS and not self._ones:
-                self._held = None
                 return True
         return self._find_readably(parts)
 
@@ -108,10 +108,10 @@ class Places:
             fits = self._fits(gradients)
         except (AttributeError, KeyError, RuntimeError, TypeError):
             return False  # a gradient or slot is missing, or of another kind: whoever looks next finds out
-        self._held = None
+        self.copies = []
         if not fits:
-            self._held = [alike(gradient, tensor) for gradient, tensor in zip(gradients, parameters, strict=True)]
-            places = list(map(_place, self._held))
+            self.copies = [alike(gradient, tensor) for gradient, tensor in zip(gradients, parameters, strict=True)]
+            places = list(map(_place, self.copies))
         self.table[1] = places
         return True
 
@@ -131,4 +131,4 @@ class Places:
 
     def forget(self) -> None:
         """The step was taken: copies of gradients are needed no more."""
-        self._held = None
+        self.copies = []

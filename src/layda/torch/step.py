@@ -103,15 +103,16 @@ class _Group:
 
     def advance(self) -> None:
         """The step has been taken."""
-        stepper, group = self.plan.stepper, self.group
-        if "schedules" in group:
-            state = tuple(group["schedule_state"])
-            group["schedule_state"] = list(stepper.advance_schedules(stepper.numbers, float(group["steps"]), state))
+        group = self.group
+        if "schedules" not in group:
+            group["steps"] += 1
+            return
+        stepper, state = self.plan.stepper, tuple(group["schedule_state"])
+        group["schedule_state"] = list(stepper.advance_schedules(stepper.numbers, float(group["steps"]), state))
         group["steps"] += 1
-        if "schedules" in group:
-            show_scheduled(stepper, group)
-            self.plan.seen = watched(self.rule, group)
-            self.changed = True
+        show_scheduled(stepper, group)
+        self.plan.seen = watched(self.rule, group)
+        self.changed = True
 
 
 class StepPlan:
@@ -260,17 +261,20 @@ class StepPlan:
         if self._sharded:
             self._redistribute()
         scale = optimizer.inverse_scale() if "grad_scale" in optimizer.__dict__ else None
-        if scale != self._scale:
+        if scale is not self._scale and scale != self._scale:
             self._scale, self._stale = scale, True
         groups, states = optimizer.param_groups, optimizer.state
         if len(groups) != len(self._groups) or len(states) != len(self._states):
             return False
+        scaled = scale is not None
         for index, own in enumerate(self._groups):
-            if groups[index] is not own.group or not own.fits(scale is not None):
+            if groups[index] is not own.group or not own.fits(scaled):
                 return False
             if own.changed:
                 own.changed, self._stale = False, True
-        if not all(map(is_, states.values(), self._states)) or not all(cohort.still() for cohort in self._moving):
+        if not all(map(is_, states.values(), self._states)):
+            return False
+        if self._moving and not all(cohort.still() for cohort in self._moving):
             return False
         if self._absent and any(parameter.grad is not None for parameter in self._absent):
             return False
@@ -332,16 +336,21 @@ class StepPlan:
         """Take the step."""
         if self._stale:
             self._moving = [one for one in self._cohorts if not one.constant or self._groups[one.group].on_gpu]
-        for cohort in self._cohorts if self._stale else self._moving:
-            self._prepare(cohort)
-        self._stale = False
+            for cohort in self._cohorts:
+                self._prepare(cohort)
+            self._stale = False
+        elif self._moving:
+            for cohort in self._moving:
+                self._prepare(cohort)
         key = self._key() if self._random else 0
         for launch in self._launches:
             launch.run(key)
-        for entry in self._others:
-            self._step_readably(entry, key)
-        for cohort in self._moving:
-            cohort.advance()
+        if self._others:
+            for entry in self._others:
+                self._step_readably(entry, key)
+        if self._moving:
+            for cohort in self._moving:
+                cohort.advance()
         for group in self._groups:
             if group.active:
                 group.advance()
