@@ -39,8 +39,17 @@ MAPS = ("layda sweep", "layda basins", "--starts", "layda.sweep", "layda.ensembl
 needs_maps = pytest.mark.skipif(find_spec("xarray") is None, reason="the extra [sweep] is not installed")
 
 
+needs_torch = pytest.mark.skipif(find_spec("torch") is None, reason="the extra [torch] is not installed")
+needs_jax = pytest.mark.skipif(find_spec("optax") is None, reason="the extra [jax] is not installed")
+
+
 def _marks(text: str) -> list[Any]:
-    needs = ((TABLES, needs_tables), (MAPS, needs_maps))
+    needs = (
+        (TABLES, needs_tables),
+        (MAPS, needs_maps),
+        (("import torch",), needs_torch),
+        (("import optax",), needs_jax),
+    )
     return [mark for words, mark in needs if any(word in text for word in words)]
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from layda import (
         errors,
         functions,
+        jax,
         lab,
         lecture,
         measures,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from layda.lab.hosts import export
     from layda.objective import Minimum, Objective
     from layda.plots import animate, plot
+    from layda.porting import code
     from layda.rule import Rule, Slot
     from layda.run.descend import descend
     from layda.run.ensemble import ensemble
@@ -58,6 +60,7 @@ _HOMES = {
     "Trajectory": "layda.run",
     "Verdict": "layda.run",
     "animate": "layda.plots",
+    "code": "layda.porting",
     "descend": "layda.run",
     "describe": "layda.diagnosis",
     "diagnose": "layda.diagnosis",
@@ -79,16 +82,16 @@ _HOMES = {
     "zoom": "layda.run.escape",
 }
 _ROOMS = (
-    "errors", "functions", "lab", "lecture", "measures", "objectives", "plots", "program", "rules", "schedules",
+    "errors", "functions", "jax", "lab", "lecture", "measures", "objectives", "plots", "program", "rules", "schedules",
     "specs", "theory", "torch",
 )  # fmt: skip
 
 __all__ = [
-    "Minimum", "Objective", "Race", "Rule", "Slot", "Trajectory", "Verdict", "__version__", "animate", "descend",
-    "describe", "diagnose", "energy", "ensemble", "errors", "escape_share", "escape_windows", "export", "follow",
-    "fractions", "functions", "lab", "lecture", "load", "measures", "objectives", "open_sweep", "plot", "plots",
-    "program", "race", "rules", "save", "schedules", "scipy_method", "specs", "sweep", "theory", "torch", "tune",
-    "zoom",
+    "Minimum", "Objective", "Race", "Rule", "Slot", "Trajectory", "Verdict", "__version__", "animate", "code",
+    "descend", "describe", "diagnose", "energy", "ensemble", "errors", "escape_share", "escape_windows", "export",
+    "follow", "fractions", "functions", "jax", "lab", "lecture", "load", "measures", "objectives", "open_sweep", "plot",
+    "plots", "program", "race", "rules", "save", "schedules", "scipy_method", "specs", "sweep", "theory", "torch",
+    "tune", "zoom",
 ]  # fmt: skip
 
 

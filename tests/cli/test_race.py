@@ -153,3 +153,31 @@ def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert "race" in printed(["--help"], capsys)
     assert "--momentum" in printed(["race", "--help"], capsys)
     assert "race" in printed([], capsys)
+
+
+def test_the_same_race_as_code(capsys: pytest.CaptureFixture[str]) -> None:
+    text = printed(["race", "--code", "torch"], capsys)
+    compile(text, "printed", "exec")
+    assert text.startswith("# A race on lecture in PyTorch")
+    assert text.count("optimizer = torch.optim.") == 7
+    assert text.count("\ndef step(") == 1, "a rate that falls by 10 at every step leaves torch's form"
+    for library in ("optax", "keras"):
+        text = printed(["race", "x^2", "--rule", "adamw", "--steps", "3", "--code", library], capsys)
+        compile(text, "printed", "exec")
+        assert "AdamW" in text or "adamw" in text
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--code", "tensorflow"], "code is printed for torch, optax, keras, not for 'tensorflow'"),
+        (["--code", "torch", "--json"], "--code prints nothing but code, and --json was given too"),
+        (["--code", "torch", "--diagnose"], "--code prints nothing but code, and --diagnose was given too"),
+        (["--code", "torch", "--starts", "5"], "--code prints nothing but code, and --starts was given too"),
+    ],
+)
+def test_code_that_cannot_be_printed(options: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["race", "x^2", *options]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert words in captured.err

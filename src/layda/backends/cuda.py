@@ -27,11 +27,15 @@ from layda.program.loop import SPENT
 if TYPE_CHECKING:
     from layda.backends.lanes import LanePlan
 
-__all__ = ["Compiled", "Packed", "block_end", "compiled", "devices", "launch", "pack", "require", "run_block"]
+__all__ = [
+    "Compiled", "Packed", "block_end", "compiled", "compiler_version", "devices", "launch", "loaded", "pack", "require",
+    "run_block", "start",
+]  # fmt: skip
 
 Array = NDArray[Any]
 _BLOCKS_PER_PROCESSOR = 16
 _AGAIN = "try fewer balls or device='cpu'; a GPU that has failed may answer a new Python process only"
+_READABLY = "fused=False takes the step without kernels; a GPU that has failed may answer a new Python process only"
 _UPDATE = "update cuda-core, or use device='cpu'"
 _FORM = "1"  # of the kept kernels: how they are compiled, and what stands before the code
 
@@ -72,6 +76,21 @@ def _asked(what: str, remedy: str) -> Iterator[None]:
         raise ComputationError(f"{what} failed: {told}; {remedy}") from error
 
 
+def compiler_version() -> list[int]:
+    """NVRTC's, major and minor.
+
+    Raises:
+        MissingExtraError: cuda-core is not installed.
+        ComputationError: NVRTC is missing.
+    """
+    _core()
+    from cuda.bindings import nvrtc
+
+    with _asked("asking NVRTC for its version", _UPDATE):
+        _, *release = nvrtc.nvrtcVersion()
+    return [int(part) for part in release]
+
+
 def compiled(source: str, architecture: str) -> Compiled:
     """Compile a kernel, or take it from the cache; needs NVRTC, but neither a GPU nor its driver.
 
@@ -83,11 +102,7 @@ def compiled(source: str, architecture: str) -> Compiled:
         MissingExtraError: cuda-core is not installed.
         ComputationError: NVRTC is missing, does not know the architecture, or refuses the kernel.
     """
-    core = _core()
-    from cuda.bindings import nvrtc
-
-    with _asked("asking NVRTC for its version", _UPDATE):
-        _, *release = nvrtc.nvrtcVersion()
+    core, release = _core(), compiler_version()
     key = hashlib.sha256(f"{_FORM}\0{release}\0{core.__version__}\0{architecture}\0{source}".encode()).hexdigest()
     path = cache_folder() / f"{key}.cubin"
     kept = kept_file(path)
@@ -344,3 +359,47 @@ def block_end(plan: LanePlan, packed: Packed) -> BlockEnd:
     kept = notes[:, :, late]
     kept[:, :, codes[late] != SPENT] = 0.0
     return BlockEnd(state, codes, last, late, {name: kept[:, row] for row, name in enumerate(plan.watch.names)})
+
+
+@lru_cache(maxsize=256)
+def loaded(source: str, name: str, device: int) -> Any:
+    """A kernel of a text, ready to be started on a GPU.
+
+    Args:
+        source: the text.
+        name: of the kernel in it.
+        device: the GPU's number; its primary context, which other libraries use too, becomes the thread's.
+
+    Raises:
+        MissingExtraError: cuda-core is not installed.
+        ComputationError: the kernel does not compile, or the GPU failed.
+    """
+    core = _core()
+    with _asked("asking the GPU for its kind", _READABLY):
+        own = core.Device(device)
+        own.set_current()
+        architecture = f"sm_{own.properties.compute_capability_major}{own.properties.compute_capability_minor}"
+    code = compiled(source, architecture).code
+    with _asked("loading a kernel", _READABLY):
+        return core.ObjectCode.from_cubin(code).get_kernel(name)
+
+
+def start(kernel: Any, blocks: int, threads: int, stream: int, device: int, arguments: Sequence[Any]) -> None:
+    """Start a kernel on a stream that belongs to somebody else, and do not wait for it.
+
+    Args:
+        kernel: from :func:`loaded`.
+        blocks: how many.
+        threads: in each.
+        stream: the handle of a stream of that GPU; 0 is its default stream.
+        device: the GPU's number.
+        arguments: in the kernel's order: addresses as ints, numbers as NumPy's.
+
+    Raises:
+        ComputationError: the GPU failed.
+    """
+    core = _core()
+    with _asked("starting a kernel on the GPU", _READABLY):
+        core.Device(device).set_current()
+        own = core.Stream.from_handle(stream) if stream else core.LEGACY_DEFAULT_STREAM
+        core.launch(own, core.LaunchConfig(grid=blocks, block=threads), kernel, *arguments)

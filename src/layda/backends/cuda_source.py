@@ -18,7 +18,7 @@ from layda.program.loop import LOST, SETTLED, SPENT
 if TYPE_CHECKING:
     from layda.backends.lanes import LanePlan
 
-__all__ = ["THREADS", "kernel_source"]
+__all__ = ["PRELUDE", "THREADS", "Printer", "kernel_source"]
 
 THREADS = 128
 """Threads in a block."""
@@ -26,7 +26,7 @@ THREADS = 128
 _INFIX = {"add": "+", "sub": "-", "mul": "*", "div": "/", "lt": "<", "le": "<=", "eq": "==", "and": "&&", "or": "||"}
 _CALLS = {"abs": "fabs", "sqrt": "sqrt", "floor": "floor", "fma": "fma", "scale": "scale", "exponent": "exponent"}
 
-_PRELUDE = """\
+PRELUDE = """\
 #define INFINITE __longlong_as_double(0x7ff0000000000000LL)
 #define UNKNOWN __longlong_as_double(0x7ff8000000000000LL)
 
@@ -44,10 +44,16 @@ __device__ inline bool bit(double a, double place) {
     return a > -0x1p51 && a < 0x1p51 && (((long long)a >> (int)place) & 1LL) != 0LL;
 }
 """
+"""What every kernel's text begins with: the operations that C++ lacks."""
 
 
-class _Printer:
-    """Programs as assignments of one line each; named functions of float32 programs as functions of their own."""
+class Printer:
+    """Programs as assignments of one line each; named functions of float32 programs as functions of their own.
+
+    Attributes:
+        real: "double" or "float", what is computed with.
+        functions: the named functions that the lines call, to be written before them.
+    """
 
     def __init__(self, dtype: str) -> None:
         self.real = "double" if dtype == "float64" else "float"
@@ -124,7 +130,7 @@ def kernel_source(plan: LanePlan, notes_from: Mapping[str, float]) -> str:
         plan: what is printed.
         notes_from: accumulator -> its value before a quarter; the others go on from quarter to quarter.
     """
-    printer, loop, real = _Printer(plan.dtype), plan.loop, "double" if plan.dtype == "float64" else "float"
+    printer, loop, real = Printer(plan.dtype), plan.loop, "double" if plan.dtype == "float64" else "float"
     watched = plan.watch.names if plan.watch else ()
     names = _identifiers((*plan.columns, *loop.observed, *plan.uniform))
     names |= {"t": "t", "tolerance": "tolerance", "since": "since"}
@@ -164,7 +170,7 @@ def kernel_source(plan: LanePlan, notes_from: Mapping[str, float]) -> str:
         *(f"    {line}" for line in (*advance, *step)), "    ++k;", "}",
     ]  # fmt: skip
     functions = [line for lines in printer.functions.values() for line in lines]
-    return "\n".join([_PRELUDE, *functions, "", *_signature(real), *(f"    {line}" for line in body), "}", ""])
+    return "\n".join([PRELUDE, *functions, "", *_signature(real), *(f"    {line}" for line in body), "}", ""])
 
 
 def _identifiers(names: Iterable[str]) -> dict[str, str]:
@@ -183,7 +189,7 @@ def _signature(real: str) -> list[str]:
 
 
 def _noting(
-    plan: LanePlan, printer: _Printer, observed: Mapping[str, str], notes_from: Mapping[str, float], real: str
+    plan: LanePlan, printer: Printer, observed: Mapping[str, str], notes_from: Mapping[str, float], real: str
 ) -> list[str]:
     """After ``split``: the accumulators, written down at the end of each quarter."""
     if plan.watch is None:

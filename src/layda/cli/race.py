@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -77,6 +78,10 @@ def race(
         bool, typer.Option("--diagnose", help="Say of every run why it ended so, and which settings would help.")
     ] = False,
     language: Annotated[str, typer.Option(help="Of the diagnosis: en (English) or vi (Tiếng Việt).")] = "en",
+    code: Annotated[
+        str | None,
+        typer.Option(help="Print the code that does the same runs in torch, optax or keras, instead of tables."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")] = False,
 ) -> None:
     """Let several rules roll down one objective, and say what became of each."""
@@ -88,10 +93,12 @@ def race(
     film = film_settings(size, fps, hold, once)
     check_targets(files, film)
     speaker(language)
+    if code is not None:
+        _check_code(code, {"--json": as_json, "--diagnose": diagnose, "--starts": starts is not None})
     tables: dict[str, Any] = {"target": target, "model": model, "l2": l2, "batch": batch}
     wishes = Wishes(
         objective=objective, start=start, rules=rule or [], learning_rate=learning_rate, momentum=momentum, decay=decay,
-        steps=steps, tolerance=tolerance, seed=seed, tables=tables, quiet=as_json,
+        steps=steps, tolerance=tolerance, seed=seed, tables=tables, quiet=as_json or code is not None,
     )  # fmt: skip
     if starts is not None:
         if diagnose:
@@ -102,6 +109,11 @@ def race(
         return
     outcome = run_race(wishes)
     save_all(outcome, files, film)
+    if code is not None:
+        from layda.porting import code as printed
+
+        sys.stdout.write(printed(outcome.race, code))
+        return
     if as_json:
         from layda.cli.console import print_json
         from layda.cli.save import as_data
@@ -119,3 +131,13 @@ def race(
     show(outcome, files)
     if diagnose:
         show_diagnoses(diagnosed(outcome.race.runs, quiet=False), language)
+
+
+def _check_code(library: str, others: dict[str, bool]) -> None:
+    """Refuse --code before anything is run: an unknown library, an option that prints something else."""
+    from layda.porting import check_library
+
+    check_library(library)
+    for option, given in others.items():
+        if given:
+            raise SettingError(f"--code prints nothing but code, and {option} was given too; leave one of them out")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from layda.torch.tensors import new_slot
 if TYPE_CHECKING:
     from layda.torch.optimizer import Optimizer
 
-__all__ = ["saved", "settle", "translated"]
+__all__ = ["make_slots", "only_slots_are_wanted", "saved", "settle", "translated"]
 
 _OF_SGD = ("momentum", "dampening", "nesterov")
 _NOT_SAVED = ("schedules", "scheduled")  # the schedules themselves belong to the code that makes the optimizer
@@ -125,6 +126,36 @@ def _stepper(optimizer: Optimizer, parameter: torch.Tensor) -> Stepper:
         if any(parameter is one for one in group["params"]):
             return read_group(optimizer.rule, group).stepper
     raise SettingError("the state has slots of a parameter that is in no group; load the state of this very model")
+
+
+def only_slots_are_wanted(optimizer: Optimizer) -> bool:
+    """Whether torch.distributed.checkpoint asks for the step, of which it wants nothing but that slots come to be.
+
+    It takes that step with gradients of zeros at a learning rate of zero, before it saves or loads a state that has not
+    begun. Of a step, time goes on, a schedule would be set aside, and y = (1 − β)z + βx may be rounded.
+    """
+    if any(not isinstance(group["lr"], float | torch.Tensor) or group["lr"] != 0.0 for group in optimizer.param_groups):
+        return False
+    frame = sys._getframe(2)  # whoever called step(), through torch's own wrapper
+    for _ in range(4):
+        if frame.f_code.co_name == "_init_optim_state":
+            return bool(frame.f_globals.get("__name__") == "torch.distributed.checkpoint.state_dict")
+        if frame.f_back is None:
+            return False
+        frame = frame.f_back
+    return False
+
+
+def make_slots(optimizer: Optimizer) -> None:
+    """The state as it is before the first step, for every parameter that has a gradient."""
+    for group in optimizer.param_groups:
+        stepper = read_group(optimizer.rule, group | group.get("scheduled", {})).stepper
+        for parameter in group["params"]:
+            if parameter.grad is not None:
+                state = optimizer.state[parameter]
+                with torch.no_grad():
+                    state |= {slot.name: new_slot(slot, parameter, optimizer.state_dtype) for slot in stepper.slots}
+                state |= {slot.name: torch.tensor(float(slot.start), dtype=torch.float64) for slot in stepper.shared}
 
 
 def _from_sgd(

@@ -87,6 +87,13 @@ def _sqrt(a: torch.Tensor) -> torch.Tensor:
         return torch.from_numpy(np.sqrt(np.asarray(a.numpy())).reshape(a.shape))
 
 
+def _div(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """Exactly rounded: on a GPU torch multiplies with the reciprocal of a number that is not there."""
+    if a.device.type != "cpu" and b.device.type == "cpu" and not b.dim():
+        b = torch.full((), b.item(), dtype=b.dtype, device=a.device)
+    return torch.div(a, b)
+
+
 def _scale(a: Any, k: Any) -> Any:
     return torch.ldexp(a, k.to(torch.int32))
 
@@ -95,7 +102,7 @@ _TENSORS: dict[str, Callable[..., Any]] = {
     "add": operator.add,
     "sub": operator.sub,
     "mul": operator.mul,
-    "div": torch.div,
+    "div": _div,
     "neg": operator.neg,
     "abs": torch.abs,
     "sqrt": _sqrt,

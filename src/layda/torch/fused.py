@@ -9,28 +9,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from operator import attrgetter
 from typing import Any
 
 import numpy as np
 import torch
 
-from layda.backends.elements import CLEAN, JOB, Array, ElementPass, Kernel, finite, kernel
+from layda.backends.elements import CLEAN, JOB, Array, ElementPass, finite, kernel
+from layda.torch.places import Places
 from layda.torch.plan import StepProgram
 from layda.torch.shared import Cohort
-from layda.torch.tensors import KEPT, alike, arithmetic_dtype, local
-from layda.torch.threads import spread
+from layda.torch.tensors import KEPT, arithmetic_dtype
+from layda.torch.threads import WORTH_THREADS, spread
 
 __all__ = ["Entry", "Launch", "kind_of_launch"]
 
 _LARGEST, _SMALLEST = 1 << 18, 1 << 14  # elements of a unit of work
 _COUNTER, _KEY, _FLAG = JOB.index("counter"), JOB.index("key"), JOB.index("flag")
 
-_place = torch.Tensor.data_ptr
-_contiguous = torch.Tensor.is_contiguous
-_stride = torch.Tensor.stride
-_dtype = torch.Tensor.dtype.__get__  # type: ignore[attr-defined]
-_local = attrgetter("_local_tensor")
+_touched = torch.autograd.graph.increment_version  # as autograd must know of it
 
 
 @dataclass(frozen=True)
@@ -54,8 +50,8 @@ class Entry:
     sharded: bool
 
 
-def kind_of_launch(entry: Entry, stochastic: bool) -> tuple[ElementPass, tuple[bool, bool]]:
-    """The kernel that an entry needs, whether it is sharded and whether complex: entries all alike: one launch."""
+def kind_of_launch(entry: Entry, stochastic: bool) -> tuple[ElementPass, torch.dtype, bool]:
+    """The kernel that an entry needs, its dtype, and whether it is sharded: entries alike in all share a launch."""
     kinds = {"position": entry.parameter.dtype, "gradient": entry.parameter.dtype}
     program = entry.program
     kinds |= {name: entry.state[name].dtype for name in program.arrays[2:]}
@@ -64,8 +60,8 @@ def kind_of_launch(entry: Entry, stochastic: bool) -> tuple[ElementPass, tuple[b
         for name in program.arrays
     )
     dtype = "float64" if arithmetic_dtype(entry.parameter.dtype) is torch.float64 else "float32"
-    kind = (entry.sharded, entry.parameter.is_complex())
-    return ElementPass(program.parts.varying, arrays, program.parts.scalars, dtype), kind
+    task = ElementPass(program.parts.varying, arrays, program.parts.scalars, dtype)
+    return task, entry.parameter.dtype, entry.sharded
 
 
 class Launch:
@@ -80,83 +76,38 @@ class Launch:
     def __init__(self, task: ElementPass, entries: Sequence[Entry], cohorts: Sequence[Cohort]) -> None:
         self.entries = tuple(entries)
         self.parameters = [entry.parameter for entry in entries]
-        self.sharded = entries[0].sharded
-        self._states = [entry.state for entry in entries]
         self._cohorts = list(cohorts)  # they own the memory that the table points to
         self._kernel, self._finite = kernel(task), finite(task.arrays[1].kept)
-        self._names = entries[0].program.arrays[2:]
-        locals_ = [local(parameter) for parameter in self.parameters]
-        self._dtypes = [parameter.dtype for parameter in locals_]
-        self._dense = all(map(_contiguous, locals_))
-        self._strides = [] if self._dense else list(map(_stride, locals_))
-        self._ones = [index for index, tensor in enumerate(locals_) if tensor.numel() == 1]
-        self._complex = locals_[0].is_complex()
-        self._counts = [tensor.numel() * (2 if self._complex else 1) for tensor in locals_]
-        self.elements = sum(self._counts)
-        self._parameters_at = list(map(_place, locals_))
-        self._slots_at = [list(map(_place, self._slot(name))) for name in self._names]
-        self._held: Any = None
-        self._lay_out(task)
+        self.stochastic = any(array.stochastic for array in task.arrays)
+        self._places = Places(entries, cohorts, extra=2)
+        self.elements = sum(self._places.counts)
+        self._few = self.elements < WORTH_THREADS
+        self.find = self._places.find
+        self._lay_out()
 
-    def _slot(self, name: str) -> list[torch.Tensor]:
-        found = [state[name] for state in self._states]
-        return list(map(_local, found)) if self.sharded else found
-
-    def _lay_out(self, task: ElementPass) -> None:
+    def _lay_out(self) -> None:
         """The table, the units of work and the two jobs (step, and search for numbers that are not finite)."""
-        rows = len(self.entries)
-        table = np.zeros((len(task.arrays) + 2, rows), np.int64)
-        table[0] = self._parameters_at
-        for column, places in enumerate(self._slots_at, 2):
-            table[column] = places
+        table = self._places.table
         table[-2] = [cohort.scalars.ctypes.data for cohort in self._cohorts]
         table[-1] = [entry.number for entry in self.entries]
-        units, bounds = _units(self._counts)
-        words = {"batches": len(bounds) - 1, "bounds": bounds.ctypes.data, "units": units.ctypes.data, "count": rows}
-        self._owned: list[Any] = [table, units, bounds]
-        self._jobs, self._at = [], []
+        units, bounds = _units(self._places.counts)
+        words = {
+            "batches": len(bounds) - 1, "bounds": bounds.ctypes.data, "units": units.ctypes.data,
+            "count": len(self.entries),
+        }  # fmt: skip
+        self._owned, self._jobs, self._at = [units, bounds], list[Any](), list[int]()
         for first in (0, 1):  # the search looks at the gradients alone
             job = np.array([(words | {"columns": table[first].ctypes.data}).get(name, 0) for name in JOB], np.int64)
             self._owned.append(job)
             self._jobs.append(memoryview(job))  # type: ignore[arg-type]
             self._at.append(job.ctypes.data)
-        self._gradients_at = table[1]
-
-    def find(self) -> bool:
-        """Look where everything lies; whether it is still what this launch was made for."""
-        parameters = list(map(_local, self.parameters)) if self.sharded else self.parameters
-        gradients: list[Any] = [parameter.grad for parameter in self.parameters]
-        try:
-            if self.sharded:
-                gradients = list(map(_local, gradients))
-            if list(map(_place, parameters)) != self._parameters_at:
-                return False
-            for name, places in zip(self._names, self._slots_at, strict=True):
-                if list(map(_place, self._slot(name))) != places:
-                    return False
-            places = list(map(_place, gradients))
-            fits = self._fits(gradients)
-        except (AttributeError, KeyError, RuntimeError, TypeError):
-            return False  # a gradient or slot is missing, or of another kind: whoever makes the next launch finds out
-        self._held = None
-        if not fits:
-            self._held = [alike(gradient, tensor) for gradient, tensor in zip(gradients, parameters, strict=True)]
-            places = list(map(_place, self._held))
-        self._gradients_at[:] = places
-        return True
-
-    def _fits(self, gradients: list[torch.Tensor]) -> bool:
-        """Whether the gradients lie in memory as the parameters do, in the same numbers."""
-        if list(map(_dtype, gradients)) != self._dtypes or self._complex:
-            return False
-        if self._ones and any(gradients[index].is_neg() for index in self._ones):
-            return False
-        return all(map(_contiguous, gradients)) if self._dense else list(map(_stride, gradients)) == self._strides
 
     def first_not_finite(self) -> int | None:
         """The index of the first entry whose gradient has a number that is not finite."""
-        self._call(1, self._finite, 0)
-        row = self._jobs[1][_FLAG]
+        job = self._jobs[1]
+        job[_COUNTER], job[_FLAG] = 0, CLEAN
+        spread(self._finite, self._at[1], self.elements)
+        row = job[_FLAG]
         return None if row == CLEAN else int(row)
 
     def run(self, key: int) -> None:
@@ -165,14 +116,17 @@ class Launch:
         Args:
             key: of the random bits of stochastic rounding.
         """
-        self._call(0, self._kernel, key)
-        torch.autograd.graph.increment_version(self.parameters)
-        self._held = None
-
-    def _call(self, which: int, code: Kernel, key: int) -> None:
-        job = self._jobs[which]
-        job[_COUNTER], job[_KEY], job[_FLAG] = 0, key, CLEAN
-        spread(code, self._at[which], self.elements)
+        job = self._jobs[0]
+        job[_COUNTER] = 0
+        if self.stochastic:
+            job[_KEY] = key
+        if self._few:
+            self._kernel.run(self._at[0])
+        else:
+            spread(self._kernel, self._at[0], self.elements)
+        _touched(self.parameters)
+        if self._places.copies:
+            self._places.forget()
 
 
 def _units(counts: Sequence[int]) -> tuple[Any, Any]:

@@ -13,7 +13,6 @@ import torch
 from layda.errors import ComputationError, SettingError, nearest
 from layda.rule import Rule
 from layda.schedules import Schedule
-from layda.specs.rules import to_rule
 from layda.torch import checkpoint
 from layda.torch.answers import answers
 from layda.torch.settings import GroupPlan, read_group, settings_of, split_schedules
@@ -21,6 +20,8 @@ from layda.torch.step import StepPlan
 from layda.torch.tensors import refuse_dtype
 
 __all__ = ["Optimizer"]
+
+_is_compiling = torch.compiler.is_compiling
 
 _POLICIES = ("skip", "raise", "pass")
 _ROUNDINGS = ("stochastic", "nearest")
@@ -86,7 +87,10 @@ class Optimizer(torch.optim.Optimizer):
         fused: bool | None = None,
         differentiable: bool = False,
     ) -> None:
-        rule = to_rule(rule)
+        if not isinstance(rule, Rule):
+            from layda.specs.rules import to_rule
+
+            rule = to_rule(rule)
         if rule.restart != "never":
             raise SettingError(
                 f"restart is {rule.restart!r}; allowed is 'never': a restart asks about all coordinates at once, which "
@@ -173,7 +177,7 @@ class Optimizer(torch.optim.Optimizer):
             ComputationError: with ``nonfinite="raise"``, a gradient that is not finite. Nothing has been changed then.
             SettingError: a setting that was changed to a value out of its range; a step inside :meth:`estimates`.
         """
-        if torch.compiler.is_compiling():
+        if _is_compiling():
             return _outside(self, closure)
         loss = None
         if closure is not None:
@@ -181,30 +185,32 @@ class Optimizer(torch.optim.Optimizer):
                 loss = closure()
         if self._swapped is not None:
             raise SettingError("step() inside estimates(), where parameters hold the answer; leave the block first")
+        if not self.state and checkpoint.only_slots_are_wanted(self):
+            checkpoint.make_slots(self)
+            return loss
         plan = self._plan
-        if plan is None or not plan.fits():
+        if plan is None:
             plan = self._plan = StepPlan(self)
-        accepted = False
-        try:
-            accepted = self._accepted(plan)
-        finally:
-            if not accepted:
-                plan.forget()
-                self._plan = None
-        if accepted:
+        elif not plan.fits():
+            plan = self._plan = StepPlan(self, plan.parts)
+        if (self.nonfinite == "pass" and "found_inf" not in self.__dict__) or self._accepted(plan):
             plan.take()
         return loss
 
     def _accepted(self, plan: StepPlan) -> bool:
-        """Whether the gradients may be used."""
+        """Whether the gradients may be used; if not, the plan is forgotten before anything is said or raised."""
         found = self.__dict__.get("found_inf")  # a GradScaler has looked already
-        bad = None
+        number = None
         if found is not None and float(found) > 0.0:
-            bad = "a GradScaler's gradient"
+            number = -1
         elif self.nonfinite != "pass":
-            bad = plan.first_not_finite()
-        if bad is None:
+            number = plan.first_not_finite()
+        number = plan.agreed(number)
+        if number is None:
             return True
+        bad = "a GradScaler's gradient" if number < 0 else plan.name(number)
+        plan.forget()
+        self._plan = None
         if self.nonfinite == "raise" and found is None:
             raise ComputationError(
                 f"the gradient of {bad} has infinities or NaN; nothing was changed; allowed are finite numbers; look "
@@ -254,7 +260,7 @@ class Optimizer(torch.optim.Optimizer):
                 for parameter, own in kept:
                     parameter.copy_(own)
 
-    @torch.compiler.disable  # type: ignore[untyped-decorator]
+    @torch._disable_dynamo  # type: ignore[attr-defined]  # torch.compiler.disable would import Dynamo
     def state_dict(self) -> dict[str, Any]:
         """Everything that the run needs to go on, as plain data of its own: later steps do not change it.
 
@@ -268,7 +274,7 @@ class Optimizer(torch.optim.Optimizer):
             )
         return checkpoint.saved(self, super().state_dict())
 
-    @torch.compiler.disable  # type: ignore[untyped-decorator]
+    @torch._disable_dynamo  # type: ignore[attr-defined]  # torch.compiler.disable would import Dynamo
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from a saved state: one of this class, or of ``torch.optim.SGD`` (converted to the rule's form).
 
@@ -305,7 +311,7 @@ class Optimizer(torch.optim.Optimizer):
     _step_supports_amp_scaling = True  # a GradScaler hands over its scale, and p.grad is never written
 
 
-@torch.compiler.disable  # type: ignore[untyped-decorator]
+@torch._disable_dynamo  # type: ignore[attr-defined]  # torch.compiler.disable would import Dynamo
 def _outside(optimizer: Optimizer, closure: Callable[[], Any] | None) -> Any:
     """The step between two compiled graphs: one call of a kernel of its own, for which new settings compile nothing."""
     return optimizer.step(closure)

@@ -33,7 +33,7 @@ class Cohort:
         values: the shared numbers, in the memory of the tensors that ``state`` holds.
         scalars: what the kernel reads of them: the uniform part's numbers, in the dtype that is computed in.
         constant: whether they stay as they are while the settings do.
-        known: the revision of the settings that they were reckoned for.
+        on_device: what the uniform part takes, where a GPU is to reckon it because some of it is there; or ``None``.
     """
 
     def __init__(self, group: int, slots: Sequence[Slot], values: Sequence[float], parts: Parted, dtype: str) -> None:
@@ -43,25 +43,32 @@ class Cohort:
         tensors = torch.from_numpy(self.values)
         self.tensors = {name: tensors[index] for index, name in enumerate(self.names)}
         self.scalars = np.zeros(max(1, len(parts.scalars)), dtype)
+        self._at = [tensor.data_ptr() for tensor in self.tensors.values()]
         self._wanted = parts.scalars
         self._program: Program = parts.uniform.select((*parts.scalars, *self.names))
         self._inputs = {str(node.value) for node in self._program.nodes if node.op == "input"}
         self.constant = not self.names and "t" not in self._inputs
-        self.known: Any = None
+        self.on_device: Mapping[str, Any] | None = None
         self._after: list[float] = []
 
-    def prepare(self, values: Mapping[str, Any], revision: Any) -> None:
+    def prepare(self, values: Mapping[str, Any]) -> None:
         """Reckon this step's numbers; nothing is kept of them until :meth:`advance`.
 
         Args:
             values: the settings, ``t``, the schedules' numbers and the gradient's scale.
-            revision: what is another when the settings are.
         """
         known = {**values, **dict(zip(self.names, self.values.tolist(), strict=True))}
         found = python.evaluate(self._program, known)
         self.scalars[: len(self._wanted)] = [found[name] for name in self._wanted]
         self._after = [found[name] for name in self.names]
-        self.known = revision
+
+    def held_by(self, state: dict[str, Any]) -> bool:
+        """Whether a parameter's state still refers to these very numbers: they may be replaced between steps."""
+        return all(state.get(name) is tensor for name, tensor in self.tensors.items())
+
+    def still(self) -> bool:
+        """Whether the tensors' numbers are still these in memory."""
+        return [tensor.data_ptr() for tensor in self.tensors.values()] == self._at
 
     def advance(self) -> None:
         """The step has been taken."""

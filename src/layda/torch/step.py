@@ -10,14 +10,26 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from layda.errors import SettingError
-from layda.torch import eager
+from layda.errors import ComputationError, SettingError
+from layda.torch import eager, gpu
+from layda.torch.cuda_launch import CudaLaunch
 from layda.torch.fused import Entry, Launch, kind_of_launch
 from layda.torch.plan import SCALE, StepProgram, step_program, structure
 from layda.torch.rounding import kept, mixed, noise
 from layda.torch.settings import GroupPlan, group_name, number_in, read_group, show_scheduled, watched
 from layda.torch.shared import Cohort, cohorts
-from layda.torch.tensors import arithmetic_dtype, elements, is_plain, is_sharded, local, new_slot, refuse
+from layda.torch.tensors import (
+    arithmetic_dtype,
+    check_slot,
+    elements,
+    is_on_gpu,
+    is_plain,
+    is_sharded,
+    local,
+    new_slot,
+    refuse,
+    suits,
+)  # fmt: skip
 
 if TYPE_CHECKING:
     from layda.torch.optimizer import Optimizer
@@ -33,14 +45,15 @@ class _Group:
         self.rule = optimizer.rule
         self.parameters = self.group["params"]
         self.count = len(self.parameters)
+        self._known = list(self.parameters)  # the group's own list may be edited in place
         self.plan: GroupPlan = read_group(self.rule, self.group)
         self.scaled = scaled
         self.structure = structure(self.plan.stepper, self.plan.maximize, scaled)
         self.program: StepProgram = step_program(self.plan.stepper, self.plan.maximize, scaled)
         self._pick = itemgetter(*(name for name in map(group_name, self._fields()) if name in self.group), "maximize")
-        self._with_tensors = any(isinstance(value, torch.Tensor) for value in self.plan.seen)
         self._scheduled_rate = "lr" in self.group.get("schedules", ())
-        self.revision = 0
+        self._look_at_tensors()
+        self.changed = False
         self.active = False
         self.values: dict[str, Any] = {}
 
@@ -49,10 +62,18 @@ class _Group:
 
         return [field.name for field in fields(self.rule) if field.name != "restart"]
 
+    def _look_at_tensors(self) -> None:
+        """Tensors here are read at every step; one on a GPU is another setting only where it is another tensor."""
+        seen = self.plan.seen
+        self._with_tensors = any(isinstance(value, torch.Tensor) and not is_on_gpu(value) for value in seen)
+        self.on_gpu = any(map(is_on_gpu, seen))
+
     def fits(self, scaled: bool) -> bool:
         """Whether the group's program is still this one; new numbers are read."""
         group = self.group
         if group["params"] is not self.parameters or len(self.parameters) != self.count or scaled != self.scaled:
+            return False
+        if not all(map(is_, self.parameters, self._known)):
             return False
         contested = self._scheduled_rate and "initial_lr" in group  # a scheduler of torch's has come: read_group tells
         if not self._with_tensors and not contested:
@@ -65,14 +86,17 @@ class _Group:
         if structure(plan.stepper, plan.maximize, scaled) != self.structure:
             return False
         self.plan = plan
-        self._with_tensors = any(isinstance(value, torch.Tensor) for value in plan.seen)
-        self.revision += 1
+        self._look_at_tensors()
+        self.changed = True
         return True
 
-    def numbers(self, scale: float | None) -> dict[str, Any]:
-        """What the uniform part takes besides the shared slots."""
+    def numbers(self, scale: float | None, on_gpu: bool = False) -> dict[str, Any]:
+        """What the uniform part takes besides the shared slots; ``on_gpu``: what is on a GPU is left there."""
         stepper = self.plan.stepper
-        found = {name: number_in(value) for name, value in self.plan.numbers.items()}
+        found: dict[str, Any] = {
+            name: value.to(torch.float64).reshape(()) if on_gpu and is_on_gpu(value) else number_in(value)
+            for name, value in self.plan.numbers.items()
+        }
         found["t"] = float(self.group["steps"])
         found |= dict(zip(stepper.schedule_names, self.group.get("schedule_state", ()), strict=True))
         if scale is not None:
@@ -81,15 +105,16 @@ class _Group:
 
     def advance(self) -> None:
         """The step has been taken."""
-        stepper, group = self.plan.stepper, self.group
-        if "schedules" in group:
-            state = tuple(group["schedule_state"])
-            group["schedule_state"] = list(stepper.advance_schedules(stepper.numbers, float(group["steps"]), state))
+        group = self.group
+        if "schedules" not in group:
+            group["steps"] += 1
+            return
+        stepper, state = self.plan.stepper, tuple(group["schedule_state"])
+        group["schedule_state"] = list(stepper.advance_schedules(stepper.numbers, float(group["steps"]), state))
         group["steps"] += 1
-        if "schedules" in group:
-            show_scheduled(stepper, group)
-            self.plan.seen = watched(self.rule, group)
-            self.revision += 1
+        show_scheduled(stepper, group)
+        self.plan.seen = watched(self.rule, group)
+        self.changed = True
 
 
 class StepPlan:
@@ -97,20 +122,34 @@ class StepPlan:
 
     Args:
         optimizer: whose parameters have their gradients.
+        parts: what :func:`layda.torch.distributed.redistributed` has found for this step already.
+
+    Attributes:
+        parts: of this step.
 
     Raises:
         SettingError: a setting out of its range; a parameter or gradient that cannot be stepped.
     """
 
-    def __init__(self, optimizer: Optimizer) -> None:
+    def __init__(self, optimizer: Optimizer, parts: dict[int, torch.Tensor] | None = None) -> None:
         self.optimizer = optimizer
         self._scale = optimizer.inverse_scale()
         scaled = self._scale is not None
         self._groups = [_Group(optimizer, index, scaled) for index in range(len(optimizer.param_groups))]
         self._absent: list[torch.Tensor] = []
         self._fresh: list[torch.Tensor] = []
+        self._sharded = [p for group in self._groups for p in group.parameters if is_sharded(p)]
+        self._partners: list[Any] = []
+        self.parts = parts or {}
+        if self._sharded:
+            from layda.torch.distributed import partners
+
+            self._partners = partners(self._sharded)
+            if parts is None:
+                self._redistribute()
         self._cohorts: list[Cohort] = []
-        self._launches: list[Launch] = []
+        self._launches: list[Launch | CudaLaunch] = []
+        self._read_here: set[int] = set()  # cohorts whose numbers a processor's kernel reads
         self._others: list[Entry] = []
         try:
             entries = self._entries()
@@ -121,8 +160,14 @@ class StepPlan:
             raise
         self._states = list(optimizer.state.values())
         self._bad: str | None = None
+        self._moving: list[Cohort] = []
+        self._stale = True
+        self._random = any(launch.stochastic for launch in self._launches) or bool(self._others)
         for launch in self._launches:
-            launch.find()
+            if not launch.find(self.parts):
+                raise ComputationError(
+                    "parameters, slots or gradients were moved while a step was prepared; step again"
+                )
 
     # --- who takes part -----------------------------------------------------------------------------------------------
 
@@ -136,11 +181,11 @@ class StepPlan:
                     continue
                 refuse(parameter, optimizer.name_of(index, place))
                 group.active = True
-                state = self._state(parameter, group)
+                state = self._state(parameter, group, optimizer.name_of(index, place))
                 found.append(Entry(parameter, number, state, index, group.program, is_sharded(parameter)))
         return found
 
-    def _state(self, parameter: torch.Tensor, group: _Group) -> dict[str, Any]:
+    def _state(self, parameter: torch.Tensor, group: _Group, called: str) -> dict[str, Any]:
         """The parameter's slots; before its first step they are made."""
         if parameter not in self.optimizer.state:
             self._fresh.append(parameter)
@@ -149,6 +194,7 @@ class StepPlan:
             if slot.name not in state:
                 with torch.no_grad():
                     state[slot.name] = new_slot(slot, parameter, self.optimizer.state_dtype)
+            check_slot(slot.name, state[slot.name], parameter, called)
         return state
 
     def _gathered(self, entries: list[Entry]) -> dict[int, Cohort]:
@@ -172,11 +218,17 @@ class StepPlan:
         kinds: dict[Any, list[Entry]] = defaultdict(list)
         for entry in entries:
             if self._walkable(entry):
-                kinds[kind_of_launch(entry, stochastic)].append(entry)
+                shared = self._cohort_of[entry.number].names  # they may depend on a group's settings
+                kinds[local(entry.parameter).device, kind_of_launch(entry, stochastic), shared].append(entry)
             else:
                 self._others.append(entry)
-        for (task, _), part in kinds.items():
-            self._launches.append(Launch(task, part, [self._cohort_of[entry.number] for entry in part]))
+        for (device, (task, *_), _), part in kinds.items():
+            own = [self._cohort_of[entry.number] for entry in part]
+            if device.type == "cuda":
+                self._launches.append(CudaLaunch(task, part, own))
+            else:
+                self._launches.append(Launch(task, part, own))
+                self._read_here |= set(map(id, own))
 
     def _walkable(self, entry: Entry) -> bool:
         optimizer, parameter = self.optimizer, entry.parameter
@@ -184,16 +236,19 @@ class StepPlan:
             return False
         here = local(parameter)
         slots = [entry.state[name] for name in entry.program.arrays[2:]]
-        fits = here.device.type == "cpu" and all(map(is_plain, (parameter, *slots)))
-        fits = fits and all(local(slot).stride() == here.stride() for slot in slots) and _kernels()
+        fits = here.device.type in _KERNELS and all(map(is_plain, (parameter, *slots)))
+        fits = fits and (not here.numel() or all(local(slot).stride() == here.stride() for slot in slots))
+        fits = fits and all(local(slot).device == here.device for slot in slots) and _KERNELS[here.device.type]()
         if optimizer.fused and not fits:
             raise SettingError(
-                f"fused is True, and {self._name(entry.number)} cannot be stepped by a kernel (device {here.device}, "
-                f"strides {here.stride()}); allowed are dense tensors on the CPU; leave fused out"
+                f"fused is True, and {self.name(entry.number)} cannot be stepped by a kernel (device {here.device}, "
+                f"strides {here.stride()}); allowed are dense tensors on the CPU, and on NVIDIA GPUs with layda[gpu]; "
+                "leave fused out"
             )
         return fits
 
-    def _name(self, number: int) -> str:
+    def name(self, number: int) -> str:
+        """How messages call the parameter of this number."""
         for index, group in enumerate(self._groups):
             if number < group.count:
                 return self.optimizer.name_of(index, number)
@@ -205,46 +260,74 @@ class StepPlan:
     def fits(self) -> bool:
         """Whether the plan still holds: the same parameters with gradients, slots, kinds and places."""
         optimizer = self.optimizer
-        self._scale = optimizer.inverse_scale()
-        groups = optimizer.param_groups
-        if len(groups) != len(self._groups) or optimizer.state.__len__() != len(self._states):
+        if self._sharded:
+            self._redistribute()
+        scale = optimizer.inverse_scale() if "grad_scale" in optimizer.__dict__ else None
+        if scale is not self._scale and scale != self._scale:
+            self._scale, self._stale = scale, True
+        groups, states = optimizer.param_groups, optimizer.state
+        if len(groups) != len(self._groups) or len(states) != len(self._states):
             return False
-        for group, own in zip(groups, self._groups, strict=True):
-            if group is not own.group or not own.fits(self._scale is not None):
+        scaled = scale is not None
+        for index, own in enumerate(self._groups):
+            if groups[index] is not own.group or not own.fits(scaled):
                 return False
-        if not all(map(is_, optimizer.state.values(), self._states)):
+            if own.changed:
+                own.changed, self._stale = False, True
+        if not all(map(is_, states.values(), self._states)):
             return False
-        if any(parameter.grad is not None for parameter in self._absent):
+        if self._moving and not all(cohort.still() for cohort in self._moving):
+            return False
+        if self._absent and any(parameter.grad is not None for parameter in self._absent):
             return False
         if self._others and not all(map(self._still, self._others)):
             return False
-        self._fresh = []
-        return all(launch.find() for launch in self._launches)
+        for launch in self._launches:
+            if not launch.find(self.parts):
+                return False
+        if self._fresh:
+            self._fresh = []
+        return True
 
     def _still(self, entry: Entry) -> bool:
-        gradient = entry.parameter.grad
-        known = all(name in entry.state for name in entry.program.arrays[2:])
-        return gradient is not None and gradient.layout == torch.strided and known
+        """Whether the readable twin may step it; whoever makes the next plan says why not."""
+        parameter, gradient = entry.parameter, entry.parameter.grad
+        if gradient is None or gradient.layout != torch.strided or gradient.shape != parameter.shape:
+            return False
+        fits = all(suits(entry.state.get(name), parameter) for name in entry.program.arrays[2:])
+        return fits and self._cohort_of[entry.number].held_by(entry.state)
 
-    def first_not_finite(self) -> str | None:
-        """The name of the first parameter whose gradient has a number that is not finite; on any process."""
+    def _redistribute(self) -> None:
+        from layda.torch.distributed import redistributed
+
+        self.parts = redistributed(self._sharded)
+
+    def _gradient(self, entry: Entry) -> torch.Tensor:
+        """This process' part."""
+        gradient = entry.parameter.grad
+        assert gradient is not None
+        return self.parts[id(entry.parameter)] if id(entry.parameter) in self.parts else local(gradient)
+
+    def first_not_finite(self) -> int | None:
+        """The number of the first parameter whose gradient has a number that is not finite, in this process."""
         found: list[int] = []
         for launch in self._launches:
             row = launch.first_not_finite()
             if row is not None:
                 found.append(launch.entries[row].number)
         for entry in self._others:
-            assert entry.parameter.grad is not None
-            if not bool(torch.isfinite(local(entry.parameter.grad)).all()):
+            own = self._gradient(entry)
+            if not own.is_meta and not bool(torch.isfinite(own).all()):  # on the meta device there are no numbers
                 found.append(entry.number)
-        sharded = [launch.entries[0].parameter for launch in self._launches if launch.sharded]
-        sharded += [entry.parameter for entry in self._others if entry.sharded]
-        if sharded:
-            from layda.torch.distributed import smallest
+        return min(found, default=None)
 
-            number = smallest(min(found, default=None), sharded)
-            return None if number is None else self._name(number)
-        return self._name(min(found)) if found else None
+    def agreed(self, number: int | None) -> int | None:
+        """The smallest number that any process has found that holds parts of the parameters; every one must ask."""
+        if not self._partners:
+            return number
+        from layda.torch.distributed import smallest
+
+        return smallest(number, self._partners, local(self._sharded[0]).device)
 
     def forget(self) -> None:
         """The step is not taken: slots that were made for it are unmade, so that they begin where the first step is."""
@@ -253,25 +336,36 @@ class StepPlan:
 
     def take(self) -> None:
         """Take the step."""
-        for cohort in self._cohorts:
-            self._prepare(cohort)
-        key = self._key() if self.optimizer.rounding == "stochastic" else 0
+        if self._stale:
+            self._moving = [one for one in self._cohorts if not one.constant or self._groups[one.group].on_gpu]
+            for cohort in self._cohorts:
+                self._prepare(cohort)
+            self._stale = False
+        elif self._moving:
+            for cohort in self._moving:
+                self._prepare(cohort)
+        key = self._key() if self._random else 0
         for launch in self._launches:
             launch.run(key)
-        for entry in self._others:
-            self._step_readably(entry, key)
-        for cohort in self._cohorts:
-            cohort.advance()
+        if self._others:
+            for entry in self._others:
+                self._step_readably(entry, key)
+        if self._moving:
+            for cohort in self._moving:
+                cohort.advance()
         for group in self._groups:
             if group.active:
                 group.advance()
+        if self.parts:
+            self.parts = {}
 
     def _prepare(self, cohort: Cohort) -> None:
         group = self._groups[cohort.group]
-        revision = (group.revision, self._scale)
-        if cohort.constant and cohort.known == revision:
-            return
-        cohort.prepare(group.numbers(self._scale), revision)
+        cohort.on_device = None
+        if group.on_gpu and cohort.constant and id(cohort) not in self._read_here:
+            cohort.on_device = group.numbers(self._scale, on_gpu=True)
+        else:
+            cohort.prepare(group.numbers(self._scale))
 
     def _key(self) -> int:
         steps = sum(group.group["steps"] for group in self._groups)
@@ -284,8 +378,7 @@ class StepPlan:
         group = self._groups[entry.group]
         differentiable = group.group["differentiable"]
         with torch.set_grad_enabled(bool(differentiable)):
-            parameter, gradient = entry.parameter, entry.parameter.grad
-            assert gradient is not None
+            parameter, gradient = entry.parameter, self._gradient(entry)
             names = ("position", *entry.program.arrays[2:])
             if differentiable:
                 tensors = {"position": parameter.clone(), "gradient": gradient} | {n: entry.state[n] for n in names[1:]}
@@ -335,3 +428,7 @@ def _kernels() -> bool:
         )
         return False
     return True
+
+
+_KERNELS = {"cpu": _kernels, "cuda": gpu.available}
+"""Device -> whether kernels can be made for it."""

@@ -11,17 +11,9 @@ from layda.errors import SettingError
 from layda.rule import Slot
 
 __all__ = [
-    "KEPT",
-    "alike",
-    "arithmetic_dtype",
-    "elements",
-    "is_plain",
-    "is_sharded",
-    "local",
-    "new_slot",
-    "refuse",
-    "refuse_dtype",
-]
+    "KEPT", "alike", "arithmetic_dtype", "check_slot", "elements", "is_on_gpu", "is_plain", "is_sharded", "local",
+    "new_slot", "refuse", "refuse_dtype", "suits",
+]  # fmt: skip
 
 KEPT = {
     torch.float64: "float64",
@@ -69,6 +61,11 @@ def _dense(tensor: torch.Tensor) -> bool:
     return True
 
 
+def is_on_gpu(value: Any) -> bool:
+    """Whether a setting is a tensor that must not be read at every step, because reading waits for a GPU."""
+    return isinstance(value, torch.Tensor) and value.is_cuda
+
+
 def elements(tensor: torch.Tensor) -> torch.Tensor:
     """A view as real numbers with at least one dimension, outside of autograd's sight.
 
@@ -108,11 +105,59 @@ def refuse(parameter: torch.Tensor, name: str) -> None:
     """
     refuse_dtype(parameter, name)
     gradient = parameter.grad
-    if gradient is not None and gradient.layout != torch.strided and not is_sharded(gradient):
+    if gradient is None:
+        return
+    if gradient.shape != parameter.shape or is_sharded(gradient) != is_sharded(parameter):
+        raise SettingError(
+            f"the gradient of {name} is a {type(gradient).__name__} of shape {tuple(gradient.shape)}; allowed is one "
+            f"like the parameter, whose numbers are of shape {tuple(parameter.shape)} now; call zero_grad() after "
+            "parameter.data was given another shape"
+        )
+    if gradient.layout != torch.strided and not is_sharded(gradient):
         raise SettingError(
             f"the gradient of {name} is sparse ({gradient.layout}); allowed are dense gradients, because momentum "
             "moves every element at every step; build the layer with sparse=False"
         )
+
+
+def suits(slot: Any, parameter: torch.Tensor) -> bool:
+    """Whether a slot is (still) one for this parameter: somebody may have changed either."""
+    return (
+        isinstance(slot, torch.Tensor)
+        and slot.shape == parameter.shape
+        and slot.dtype in KEPT
+        and slot.is_complex() == parameter.is_complex()
+        and slot.device == parameter.device
+        and slot.layout == torch.strided
+        and is_sharded(slot) == is_sharded(parameter)
+        and local(slot).shape == local(parameter).shape
+    )
+
+
+def check_slot(name: str, slot: Any, parameter: torch.Tensor, called: str) -> None:
+    """Say when a slot does not suit its parameter.
+
+    Args:
+        name: of the slot.
+        slot: what the optimizer's state holds.
+        parameter: whose slot it is.
+        called: how messages call the parameter.
+
+    Raises:
+        SettingError: another shape or device, real numbers for complex ones, no floats.
+    """
+    if suits(slot, parameter):
+        return
+    raise SettingError(
+        f"the slot {name!r} of {called} is {_told(slot)}, and the parameter {_told(parameter)}; allowed is a slot of "
+        "its parameter's shape, device and kind; begin anew with optimizer.state.pop(parameter), or load a state"
+    )
+
+
+def _told(value: Any) -> str:
+    if not isinstance(value, torch.Tensor):
+        return f"of type {type(value).__name__}"
+    return f"a {type(value).__name__} of shape {tuple(value.shape)}, {value.dtype}, on {value.device}"
 
 
 def new_slot(slot: Slot, parameter: torch.Tensor, state_dtype: torch.dtype | None) -> torch.Tensor:

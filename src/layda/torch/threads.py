@@ -6,6 +6,8 @@ Where torch has no such library (or one without this entry), the kernel runs on 
 from __future__ import annotations
 
 import ctypes
+import os
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -20,8 +22,20 @@ __all__ = ["WORTH_THREADS", "spread"]
 WORTH_THREADS = 1 << 15
 """Elements below which one thread is faster than waking others."""
 
+_enough = WORTH_THREADS
+
 _WORTH_PYTHON = 1 << 21  # likewise, where waking takes some 50 µs
 _NAMES = ("libgomp*", "libomp*", "libiomp5*")
+
+
+def _alone() -> None:
+    """A forked child has none of its parent's threads, and both pools would wait for them for ever."""
+    global _enough
+    _enough = sys.maxsize
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_alone)
 
 
 def spread(kernel: Kernel, job: int, elements: int) -> None:
@@ -32,8 +46,7 @@ def spread(kernel: Kernel, job: int, elements: int) -> None:
         job: the address of the job.
         elements: how much there is to do.
     """
-    threads = torch.get_num_threads() if elements >= WORTH_THREADS else 1
-    if threads == 1:
+    if elements < _enough or (threads := torch.get_num_threads()) == 1:
         kernel.run(job)
         return
     start = _openmp()
