@@ -270,6 +270,7 @@ def test_inside_estimates() -> None:
         inside = x.item()
         for what, told in (
             (optimizer.step, r"step\(\) inside estimates"),
+            (lambda: optimizer.step(lambda: pytest.fail("the closure was called")), r"step\(\) inside estimates"),
             (optimizer.state_dict, r"state_dict\(\) inside estimates"),
             (lambda: optimizer.load_state_dict(state), r"load_state_dict\(\) inside estimates"),
             (lambda: optimizer.estimates().__enter__(), r"estimates\(\) inside estimates"),

@@ -198,6 +198,40 @@ def test_sparse_gradients_are_refused(info: Any) -> None:
 
 
 @each_class
+def test_parameters_without_a_place_of_their_own_are_refused(info: Any) -> None:
+    """torch fails in the middle of the step, or steps something else."""
+    row = torch.zeros(3, dtype=torch.complex64)
+    for wrong, told in (
+        (row.conj().requires_grad_(), "conjugated or negated whenever it is read"),
+        (row.conj().imag.detach().requires_grad_(), "conjugated or negated whenever it is read"),
+        (torch.zeros(1).expand(5).requires_grad_(), r"elements of parameter 0 of group 1 .* share a place in memory"),
+        (torch.zeros(3, dtype=torch.int64), r"is of torch\.int64; allowed are"),
+    ):
+        optimizer = info.optim_cls([Parameter(torch.ones(2))])
+        with pytest.raises(ValueError, match=told):
+            optimizer.add_param_group({"params": [wrong]})
+        assert len(optimizer.param_groups) == 1
+
+
+@pytest.mark.parametrize("fused", [None, False])
+def test_gradients_of_other_classes_are_refused(fused: bool | None) -> None:
+    """They keep their numbers elsewhere: a kernel would look for them at no address."""
+    from torch.testing._internal.two_tensor import TwoTensor
+
+    for first in (True, False):
+        x = Parameter(torch.ones(2))
+        optimizer = INFOS[1].optim_cls([x], fused=fused, nonfinite="pass")
+        if not first:
+            x.grad = torch.ones(2)
+            optimizer.step()
+        before = x.detach().clone()
+        x.grad = TwoTensor(torch.ones(2), torch.ones(2))
+        with pytest.raises(ValueError, match="is a TwoTensor; allowed are plain tensors"):
+            optimizer.step()
+        assert torch.equal(x, before)
+
+
+@each_class
 def test_groups_with_weight_decay(info: Any, runs: int) -> None:
     for given in chosen(all_inputs(info, skip=("differentiable",)), f"decay {info.name}", runs):
         weight, bias, data = _weights()

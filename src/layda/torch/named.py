@@ -108,7 +108,10 @@ def _sgd() -> type[Optimizer]:
     signature = inspect.Signature(parameters)
 
     def __init__(self: Optimizer, *args: Any, **kwargs: Any) -> None:  # noqa: N807 - as above
-        given = signature.bind(*args, **kwargs).arguments
+        try:
+            given = signature.bind(*args, **kwargs).arguments
+        except TypeError as error:
+            raise TypeError(f"SGD: {error}; its arguments are {signature}") from None
         given.pop("foreach", None)  # how torch computes, not what
         _begin(self, SGD, given)
 

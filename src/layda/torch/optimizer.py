@@ -17,7 +17,7 @@ from layda.torch import checkpoint
 from layda.torch.answers import answers
 from layda.torch.settings import GroupPlan, read_group, settings_of, split_schedules
 from layda.torch.step import StepPlan
-from layda.torch.tensors import refuse_dtype
+from layda.torch.tensors import refuse_parameter
 
 __all__ = ["Optimizer"]
 
@@ -142,7 +142,7 @@ class Optimizer(torch.optim.Optimizer):
         super().add_param_group(param_group | merged)
         try:
             for index, parameter in enumerate(self.param_groups[-1]["params"]):
-                refuse_dtype(parameter, self.name_of(len(self.param_groups) - 1, index))
+                refuse_parameter(parameter, self.name_of(len(self.param_groups) - 1, index))
                 self._check_state_dtype(parameter)
         except SettingError:
             del self.param_groups[-1]
@@ -179,12 +179,12 @@ class Optimizer(torch.optim.Optimizer):
         """
         if _is_compiling():
             return _outside(self, closure)
+        if self._swapped is not None:
+            raise SettingError("step() inside estimates(), where parameters hold the answer; leave the block first")
         loss = None
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
-        if self._swapped is not None:
-            raise SettingError("step() inside estimates(), where parameters hold the answer; leave the block first")
         if not self.state and checkpoint.only_slots_are_wanted(self):
             checkpoint.make_slots(self)
             return loss

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from layda.torch.finding import FITS, GONE, Finder, available
-from layda.torch.tensors import alike, local
+from layda.torch.tensors import alike, is_wrapper, local
 
 if TYPE_CHECKING:
     from layda.torch.fused import Entry
@@ -102,7 +102,7 @@ class Places:
                     return False
             if not all(cohort.held_by(state) for cohort, state in zip(self._cohorts, self._states, strict=True)):
                 return False
-            if list(map(_shape, gradients)) != self._shapes:
+            if list(map(_shape, gradients)) != self._shapes or any(map(is_wrapper, gradients)):
                 return False
             places = list(map(_place, gradients))
             fits = self._fits(gradients)

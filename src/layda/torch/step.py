@@ -25,6 +25,7 @@ from layda.torch.tensors import (
     is_on_gpu,
     is_plain,
     is_sharded,
+    is_wrapper,
     local,
     new_slot,
     refuse,
@@ -293,6 +294,8 @@ class StepPlan:
         """Whether the readable twin may step it; whoever makes the next plan says why not."""
         parameter, gradient = entry.parameter, entry.parameter.grad
         if gradient is None or gradient.layout != torch.strided or gradient.shape != parameter.shape:
+            return False
+        if is_wrapper(gradient):
             return False
         fits = all(suits(entry.state.get(name), parameter) for name in entry.program.arrays[2:])
         return fits and self._cohort_of[entry.number].held_by(entry.state)

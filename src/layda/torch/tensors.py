@@ -11,8 +11,8 @@ from layda.errors import SettingError
 from layda.rule import Slot
 
 __all__ = [
-    "KEPT", "alike", "arithmetic_dtype", "check_slot", "elements", "is_on_gpu", "is_plain", "is_sharded", "local",
-    "new_slot", "refuse", "refuse_dtype", "suits",
+    "KEPT", "alike", "arithmetic_dtype", "check_slot", "elements", "is_on_gpu", "is_plain", "is_sharded", "is_wrapper",
+    "local", "new_slot", "refuse", "refuse_parameter", "suits",
 ]  # fmt: skip
 
 KEPT = {
@@ -84,16 +84,34 @@ def alike(gradient: torch.Tensor, parameter: torch.Tensor) -> torch.Tensor:
     return copy.copy_(gradient)
 
 
-def refuse_dtype(parameter: torch.Tensor, name: str) -> None:
+def is_wrapper(tensor: torch.Tensor) -> bool:
+    """Whether the tensor is of a class that keeps its numbers elsewhere and says itself what operations mean."""
+    kind = type(tensor)
+    own = kind not in _PLAIN and kind.__torch_dispatch__ is not torch.Tensor.__torch_dispatch__
+    return own and not is_sharded(tensor)
+
+
+def refuse_parameter(parameter: torch.Tensor, name: str) -> None:
     """Say which parameters cannot be stepped.
 
     Raises:
-        SettingError: numbers that are no floats.
+        SettingError: numbers that are no floats, or not in a place of their own.
     """
     if parameter.dtype not in KEPT:
         raise SettingError(
             f"{name} is of {parameter.dtype}; allowed are {', '.join(sorted(str(d) for d in KEPT))}; leave it out of "
             "the optimizer, or convert it"
+        )
+    if parameter.is_conj() or parameter.is_neg():
+        raise SettingError(
+            f"{name} is conjugated or negated whenever it is read; allowed are tensors that hold their own numbers; "
+            "make it with resolve_conj() or resolve_neg()"
+        )
+    if any(stride == 0 and size > 1 for stride, size in zip(parameter.stride(), parameter.shape, strict=True)):
+        raise SettingError(
+            f"elements of {name} share a place in memory (shape {tuple(parameter.shape)}, strides "
+            f"{parameter.stride()}); allowed is a place for each; make it with contiguous(), or give the tensor that "
+            "was expanded"
         )
 
 
@@ -103,7 +121,7 @@ def refuse(parameter: torch.Tensor, name: str) -> None:
     Raises:
         SettingError: numbers that are no floats; a sparse gradient.
     """
-    refuse_dtype(parameter, name)
+    refuse_parameter(parameter, name)
     gradient = parameter.grad
     if gradient is None:
         return
@@ -112,6 +130,11 @@ def refuse(parameter: torch.Tensor, name: str) -> None:
             f"the gradient of {name} is a {type(gradient).__name__} of shape {tuple(gradient.shape)}; allowed is one "
             f"like the parameter, whose numbers are of shape {tuple(parameter.shape)} now; call zero_grad() after "
             "parameter.data was given another shape"
+        )
+    if is_wrapper(gradient):
+        raise SettingError(
+            f"the gradient of {name} is a {type(gradient).__name__}; allowed are plain tensors and DTensors; "
+            "convert it before the step"
         )
     if gradient.layout != torch.strided and not is_sharded(gradient):
         raise SettingError(
