@@ -277,12 +277,13 @@ def test_any_run(data: Any) -> None:
     row = st.lists(st.sampled_from((None, *GRADIENTS)), min_size=len(layouts), max_size=len(layouts))
     plan = data.draw(st.lists(row, min_size=1, max_size=5))
     seed, policy = data.draw(st.integers(0, 2**32 - 1)), data.draw(st.sampled_from(("skip", "pass")))
+    settings = {"lr": data.draw(st.one_of(st.none(), st.floats(0.0, 1e30))), "maximize": data.draw(st.booleans())}
     threads = torch.get_num_threads()
     found = []
     try:
         for fused, count in ((None, 1), (None, 2), (False, 1)):
             torch.set_num_threads(count)
-            found.append(_run(rule, fused, dtype, layouts, plan, seed=seed, nonfinite=policy))
+            found.append(_run(rule, fused, dtype, layouts, plan, seed=seed, nonfinite=policy, **settings))
     finally:
         torch.set_num_threads(threads)
     _same(found[0], found[1])
@@ -307,6 +308,23 @@ def test_threads_give_the_same_bits(dtype: Any) -> None:
     finally:
         torch.set_num_threads(threads)
     assert found[0] == found[1] == found[2]
+
+
+@pytest.mark.parametrize("fused", [None, False])
+def test_stochastic_rounding_keeps_the_mean(fused: bool | None) -> None:
+    """Steps of a sixteenth of bfloat16's spacing are lost when rounded to nearest, and kept in the mean otherwise."""
+    means = {}
+    for rounding in ("stochastic", "nearest"):
+        x = torch.ones(20_000, dtype=torch.bfloat16, requires_grad=True)
+        optimizer = lt.GradientDescent([x], lr=2.0**-11, rounding=rounding, maximize=True, fused=fused)
+        for _ in range(8):
+            x.grad = torch.ones_like(x)
+            optimizer.step()
+        means[rounding] = x.detach().double().mean().item() - 1.0
+        assert len(set(x.detach().tolist())) > 1 or rounding == "nearest"
+    assert means["nearest"] == 0.0
+    deviation = 2.0**-7 * (8 / 16 / 20_000) ** 0.5  # of the mean, at most
+    assert abs(means["stochastic"] - 8 * 2.0**-11) < 5 * deviation
 
 
 def test_nothing_is_written_beside_a_slice() -> None:
