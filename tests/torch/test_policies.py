@@ -44,19 +44,18 @@ def _numbers(optimizer: Any) -> Any:
 
 
 @both_paths
-@pytest.mark.parametrize("bad", [NAN, INF, -INF], ids=str)
 @each_rule
-def test_all_or_nothing(rule: Rule, bad: float, fused: bool | None) -> None:
+def test_all_or_nothing(rule: Rule, fused: bool | None) -> None:
     """Nothing changes anywhere, t included: the run goes on as if the step had not been asked for."""
     found = []
-    for disturbed in (True, False):
+    for bad in (None, NAN, INF, -INF):
         params = [_parameter([1.0, -2.0]), _parameter(3.0), _parameter([[0.5] * 3] * 2)]
         groups = [{"params": params[:1]}, {"params": params[1:], "weight_decay": 0.1}]
         optimizer = lt.Optimizer(groups, rule, fused=fused)
         for step in range(5):
             for one in params:
                 one.grad = 0.5 * one.detach()
-            if step in (0, 3) and disturbed:
+            if step in (0, 3) and bad is not None:
                 before = _numbers(optimizer)
                 params[2].grad[1, 2] = bad
                 with warnings.catch_warnings():
@@ -66,9 +65,9 @@ def test_all_or_nothing(rule: Rule, bad: float, fused: bool | None) -> None:
                 assert len(optimizer.state) == (0 if step == 0 else 3)
                 params[2].grad[1, 2] = 0.5 * params[2].detach()[1, 2]
             optimizer.step()
-        assert optimizer.skipped == (2 if disturbed else 0)
+        assert optimizer.skipped == (0 if bad is None else 2)
         found.append(_numbers(optimizer))
-    assert found[0] == found[1]
+    assert all(one == found[0] for one in found)
 
 
 @both_paths
