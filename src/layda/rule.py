@@ -36,11 +36,13 @@ class Slot:
         name: how results and states call it.
         start: its value before the first step: a number, or "position" for the start itself.
         shared: one number for the whole run (such as Adam's β₁^t) instead of one per coordinate.
+        late: its value where a changed setting makes it new in the middle of a run; by default ``start``.
     """
 
     name: str
     start: float | str = 0.0
     shared: bool = False
+    late: float | None = None
 
 
 @dataclass(frozen=True)
@@ -160,11 +162,9 @@ class Rule(ABC):
         return None
 
     def continuing_sgd(self, group: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, float]] | None:
-        """How the rule goes on from PyTorch's SGD with a param group: its settings, and each slot's multiple of b.
+        """Settings (α is ``lr``), and slots as multiples of b (shared ones: values), that continue PyTorch's SGD.
 
-        Of a slot that all coordinates share it is the value itself.
-
-        ``None``, the default, where it cannot. α is called ``lr``; weight decay is taken over by itself.
+        ``None``, the default, where the rule cannot. Weight decay is taken over by itself.
         """
         return None
 

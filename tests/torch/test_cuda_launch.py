@@ -12,7 +12,7 @@ import layda.torch.gpu  # noqa: E402 - where torch is
 from layda.backends.elements_cuda import THREADS  # noqa: E402
 from layda.errors import MissingExtraError, SettingError  # noqa: E402
 from layda.rules import Adam, HeavyBall, Lion  # noqa: E402
-from layda.torch import Optimizer, cuda_launch, step  # noqa: E402
+from layda.torch import Optimizer, cuda_launch, group, step  # noqa: E402
 from layda.torch.cuda_launch import CudaLaunch  # noqa: E402
 from tests.cases import RULES  # noqa: E402
 from tests.on_processor import Built, needs_compiler  # noqa: E402
@@ -189,7 +189,7 @@ def test_a_gradient_that_is_not_finite_is_found_and_named(gpu):
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_a_rate_that_is_a_tensor_there_is_reckoned_there(gpu, monkeypatch, dtype):
-    monkeypatch.setattr(step, "is_on_gpu", lambda value: isinstance(value, torch.Tensor))
+    monkeypatch.setattr(group, "is_on_gpu", lambda value: isinstance(value, torch.Tensor))
     for rule in (HeavyBall(0.1), Lion(0.1, weight_decay=0.1), Adam(0.1)):
         ends = []
         for rates in ([torch.tensor(0.0)] * 4, (0.25, 0.25, 0.5, 0.1)):

@@ -18,7 +18,7 @@ class Parted:
 
     Attributes:
         uniform: from the inputs that all elements share to the numbers ``u0``, ``u1``, … that ``varying`` needs, and to
-            those outputs that do not depend on the element.
+            those outputs that neither depend on the element nor are called like one of its inputs.
         varying: from the element's inputs and ``u0``, ``u1``, … to the other outputs.
         scalars: the names ``u0``, ``u1``, …
     """
@@ -54,18 +54,25 @@ def parted(program: Program, elements: Collection[str]) -> Parted:
         """The line in the inner program: written there, or handed in as a number."""
         if index not in found:
             node = program.nodes[index]
-            constant = node.op == "const"
-            condition = node.op not in ("input", "const") and operation(node.op).condition
-            if depends[index] or constant or condition:  # a condition is no number: it is asked again inside
+            if depends[index] or node.op == "const":
                 found[index] = inner.repeat(node, {arg: inside(arg) for arg in node.args})
             else:
                 handed[index] = f"u{len(handed)}"
-                found[index] = inner.input(handed[index])
+                number = inner.input(handed[index])
+                found[index] = inner.apply("lt", 0.0, number) if condition(index) else number
         return found[index]
 
-    own = {name: inside(index) for name, index in program.outputs if depends[index]}
+    def condition(index: int) -> bool:
+        """Whether the line is no number: it is handed in as 1 or 0."""
+        op = program.nodes[index].op
+        return op not in ("input", "const") and operation(op).condition
+
+    own = {name: inside(index) for name, index in program.outputs if depends[index] or name in elements}
     inputs = (*(name for name in program.inputs if name in elements), *handed.values())
-    shared = {name: known[index] for name, index in program.outputs if not depends[index]}
-    uniform = {text: known[index] for index, text in handed.items()} | shared
+    shared = {name: known[index] for name, index in program.outputs if not (depends[index] or name in elements)}
+    uniform = {
+        text: outer.apply("select", known[index], 1.0, 0.0) if condition(index) else known[index]
+        for index, text in handed.items()
+    } | shared
     outside = tuple(name for name in program.inputs if name not in elements)
     return Parted(outer.program(outside, uniform), inner.program(inputs, own), tuple(handed.values()))

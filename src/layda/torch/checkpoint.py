@@ -26,9 +26,9 @@ _NOT_SAVED = ("schedules", "scheduled")  # the schedules themselves belong to th
 
 @dataclass(frozen=True)
 class _Whole:
-    """A tensor on its way past torch's loading, which would cast it to the parameter's dtype."""
+    """A parameter's slots on their way past torch's loading, which would cast them to the parameter's dtype."""
 
-    tensor: torch.Tensor
+    slots: dict[str, Any]
 
 
 def saved(optimizer: Optimizer, packed: Mapping[str, Any]) -> dict[str, Any]:
@@ -50,17 +50,19 @@ def _own(value: Any) -> Any:
 
 
 def translated(optimizer: Optimizer, state_dict: Mapping[str, Any]) -> dict[str, Any]:
-    """A saved state as torch's loading takes it, with this optimizer's schedules, its tensors untouched.
+    """A saved state as torch's loading takes it, with this optimizer's schedules; all that can be wrong is found here.
 
     Raises:
         SettingError: the state is another rule's, or of a run that this rule cannot continue.
     """
     groups, state = list(state_dict["param_groups"]), dict(state_dict["state"])
-    if len(groups) != len(optimizer.param_groups):
+    sizes = [[len(group["params"]) for group in some] for some in (groups, optimizer.param_groups)]
+    if sizes[0] != sizes[1]:
         return dict(state_dict)  # torch says what is wrong
-    if groups and all("rule" not in group and all(name in group for name in _OF_SGD) for group in groups):
+    of_sgd = bool(groups) and all("rule" not in one and all(name in one for name in _OF_SGD) for one in groups)
+    if of_sgd:
         groups, state = _from_sgd(optimizer, groups, state)
-    found = []
+    found, ready = [], dict(state)
     for index, (group, present) in enumerate(zip(groups, optimizer.param_groups, strict=True)):
         if group.get("rule") != optimizer.rule.name:
             raise SettingError(
@@ -80,35 +82,33 @@ def translated(optimizer: Optimizer, state_dict: Mapping[str, Any]) -> dict[str,
                 kept[name] = present[name]
         if "schedules" in present:
             scheduled = present["schedules"]
+            if of_sgd:  # it knows nothing of them: they begin
+                kept |= {name: present[name] for name in scheduled}
             kept |= {"schedules": scheduled, "scheduled": {name: kept[name] for name in scheduled}}
-        read_group(optimizer.rule, kept)
+        stepper = read_group(optimizer.rule, kept).stepper
         found.append(kept)
-    whole = {key: _wrapped(slots) for key, slots in state.items()}
-    return {**state_dict, "state": whole, "param_groups": found}
-
-
-def _wrapped(slots: Any) -> Any:
-    if not isinstance(slots, dict):  # a hook's own
-        return slots
-    return {name: _Whole(value) if isinstance(value, torch.Tensor) else value for name, value in slots.items()}
+        for key, parameter in zip(group["params"], present["params"], strict=True):
+            if isinstance(state.get(key), dict):  # else a hook's own, or nothing yet
+                slots = {
+                    name: _settled(optimizer, stepper, parameter, name, value) for name, value in state[key].items()
+                }
+                ready[key] = _Whole(slots)
+    return {**state_dict, "state": ready, "param_groups": found}
 
 
 def settle(optimizer: Optimizer) -> None:
-    """After loading: every slot in the dtype that this optimizer keeps it in, on the parameter's device, its own."""
+    """After loading: every slot as it was made ready."""
     state: defaultdict[Any, dict[str, Any]] = defaultdict(dict)
     for key, slots in optimizer.state.items():
-        if not isinstance(slots, dict):  # a hook's own
-            state[key] = slots
-            continue
-        state[key] = {
-            name: _settled(optimizer, key, name, value.tensor) if isinstance(value, _Whole) else value
-            for name, value in slots.items()
-        }
+        state[key] = slots.slots if isinstance(slots, _Whole) else slots
     optimizer.state = state
 
 
-def _settled(optimizer: Optimizer, parameter: torch.Tensor, name: str, value: torch.Tensor) -> torch.Tensor:
-    for slot in _stepper(optimizer, parameter).slots:
+def _settled(optimizer: Optimizer, stepper: Stepper, parameter: torch.Tensor, name: str, value: Any) -> Any:
+    """A slot in the dtype that this optimizer keeps it in, on the parameter's device; what is no slot as it is."""
+    if not isinstance(value, torch.Tensor):
+        return _own(value)
+    for slot in stepper.slots:
         if slot.name == name:
             with torch.no_grad():
                 fresh = new_slot(slot, parameter, optimizer.state_dtype)
@@ -118,14 +118,9 @@ def _settled(optimizer: Optimizer, parameter: torch.Tensor, name: str, value: to
                         f"{tuple(fresh.shape)}; allowed is the same shape; load the state of this very model"
                     )
                 return fresh.copy_(value)
-    return value.detach().to("cpu", torch.float64, copy=True)  # a shared slot
-
-
-def _stepper(optimizer: Optimizer, parameter: torch.Tensor) -> Stepper:
-    for group in optimizer.param_groups:
-        if any(parameter is one for one in group["params"]):
-            return read_group(optimizer.rule, group).stepper
-    raise SettingError("the state has slots of a parameter that is in no group; load the state of this very model")
+    if any(slot.name == name for slot in stepper.shared):
+        return value.detach().to("cpu", torch.float64, copy=True)
+    return value.detach().to(parameter.device if value.shape == parameter.shape else value.device, copy=True)
 
 
 def only_slots_are_wanted(optimizer: Optimizer) -> bool:
@@ -173,11 +168,8 @@ def _from_sgd(
                 "layda.torch.SGD takes any"
             )
         multiples = continued[1]
-        settings = (
-            settings_of(optimizer.rule)
-            | {"weight_decay": float(group["weight_decay"]), "decoupled": False}
-            | continued[0]
-        )
+        settings = settings_of(optimizer.rule) | {"weight_decay": float(group["weight_decay"]), "decoupled": False}
+        settings |= continued[0]
         # states of old versions of torch have neither
         settings |= {name: bool(group.get(name)) for name in ("maximize", "differentiable")}
         shared = {slot.name for slot in read_group(optimizer.rule, settings).stepper.shared}

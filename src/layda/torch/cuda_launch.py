@@ -136,6 +136,10 @@ class CudaLaunch:
         self._now[self._gradients] = self._places.table[1]
         return True
 
+    def forget(self) -> None:
+        """The step is not taken."""
+        self._places.forget()
+
     def first_not_finite(self) -> int | None:
         """The index of the first entry whose gradient has a number that is not finite; waits for the GPU.
 

@@ -30,7 +30,8 @@ _HANDLE = 16  # bytes from a tensor's Python object to its handle: behind the re
 _QUESTIONS = ("data_ptr", "numel", "dtype", "layout", "is_contiguous")
 _WORDS = (
     "rows", "parameters", "states", "slots", "names", "slot_count", "own_count", "table", "counts", "kind",
-    "slot_kinds", "grad", "none", "tensor", "get_attribute", "release", "get_item", *_QUESTIONS,
+    "slot_kinds", "shared_at", "held", "taken", "grad", "none", "tensor", "get_attribute", "release", "get_item",
+    "save", "restore", *_QUESTIONS,
 )  # fmt: skip
 
 
@@ -41,7 +42,7 @@ class Finder:
         parameters: contiguous tensors of one dtype, of torch's own classes.
         states: the slots of each by name.
         names: of the slots.
-        shared: names of what several tensors' states refer to: looked at only as to whether it is the same object.
+        shared: names of the slots of one number: looked at only as to whether they are the same objects in their place.
         table: (columns, rows): the places of parameters, gradients, and slots, as they are now; the gradients' row is
             written by :meth:`ask`.
     """
@@ -59,6 +60,9 @@ class Finder:
         counts = np.array([parameter.numel() for parameter in parameters], np.int64)
         arrays = [np.array([id(item) for item in part] or [0], np.int64) for part in (parameters, states, slots, texts)]
         slot_kinds = np.array([_answer("dtype", states[0][name]) for name in names] or [0], np.int64)
+        shared_at = np.array([state[name].data_ptr() for name in shared for state in states] or [0], np.int64)
+        held = np.zeros(len(parameters), np.int64)
+        # All that the words point to stays where it is as long as this does.
         self._owned = (
             tuple(parameters),
             tuple(states),
@@ -67,27 +71,45 @@ class Finder:
             table,
             counts,
             slot_kinds,
+            shared_at,
+            held,
             arrays,
         )
         places = dict(zip(("parameters", "states", "slots", "names"), (a.ctypes.data for a in arrays), strict=True))
         words = places | {
             "rows": len(parameters), "slot_count": len(texts), "own_count": len(names), "table": table.ctypes.data,
             "counts": counts.ctypes.data, "kind": _answer("dtype", parameters[0]), "slot_kinds": slot_kinds.ctypes.data,
+            "shared_at": shared_at.ctypes.data, "held": held.ctypes.data, "taken": 0,
             "grad": id(_GRAD), "none": id(None), "tensor": id(torch.Tensor),
             "get_attribute": _python("PyObject_GetAttr"), "release": _python("Py_DecRef"),
-            "get_item": _python("PyDict_GetItem"), **{name: _address(name) for name in _QUESTIONS},
+            "get_item": _python("PyDict_GetItem"), "save": _python("PyEval_SaveThread"),
+            "restore": _python("PyEval_RestoreThread"), **{name: _address(name) for name in _QUESTIONS},
         }  # fmt: skip
         self._words = np.array([words[name] for name in _WORDS], np.int64)
-        self._function = _native()
+        self._find, self._finish = _native()
         self._at = self._words.ctypes.data
 
     def ask(self) -> int:
-        """FITS, GONE or MOVED."""
-        found: int = self._function(self._at)
+        """FITS, GONE or MOVED; with FITS the gradients are held until :meth:`finish`, whoever else lets them go."""
+        found: int = self._find(self._at)
         return found
+
+    def finish(self, kernel: int = 0, job: int = 0) -> None:
+        """Run a kernel, without the interpreter's lock; then let the gradients go.
+
+        Args:
+            kernel: its address; 0: none.
+            job: the address of its job.
+        """
+        self._finish(self._at, kernel, job)
+
+    def __del__(self) -> None:
+        if self._words[_TAKEN]:
+            self.finish()
 
 
 _GRAD = sys.intern("grad")
+_TAKEN = _WORDS.index("taken")
 
 
 @cache
@@ -139,12 +161,16 @@ def available() -> bool:
 
 
 @cache
-def _native() -> Any:
-    released = load(_TEXT, {"find": (ctypes.c_int32, ctypes.c_void_p)})["find"]
-    # Called with the interpreter's lock: it asks Python for the attribute "grad".
-    found = ctypes.PYFUNCTYPE(ctypes.c_int32, ctypes.c_void_p)(ctypes.cast(released, ctypes.c_void_p).value or 0)
-    found.code = released  # type: ignore[attr-defined]  # keeps the machine code
-    return found
+def _native() -> tuple[Any, Any]:
+    """The two functions, called with the interpreter's lock: they ask Python for ``grad``, and let objects go."""
+    place = ctypes.c_void_p
+    types: dict[str, tuple[Any, ...]] = {"find": (ctypes.c_int32, place), "finish": (None, place, place, place)}
+    found = []
+    for name, function in load(_TEXT, types).items():
+        locked = ctypes.PYFUNCTYPE(*types[name])(ctypes.cast(function, place).value or 0)
+        locked.code = function  # type: ignore[attr-defined]  # keeps the machine code
+        found.append(locked)
+    return found[0], found[1]
 
 
 def _text() -> str:
@@ -180,9 +206,11 @@ def _text() -> str:
 
     lines += ["define i32 @find(ptr %words) {", "entry:", "  %out = alloca i64"]
     numbers = {name: word(name) for name in ("rows", "slot_count", "own_count", "kind")}
-    pointers = [name for name in _WORDS if name not in numbers]
+    pointers = [name for name in _WORDS if name not in (*numbers, "taken", "save", "restore")]
     known = {name: word(name, "ptr") for name in pointers}
     dtype = do(f"trunc i64 {numbers['kind']} to i32")
+    taken, kept = do(f"getelementptr i64, ptr %words, i64 {_TAKEN}"), known["held"]
+    lines.append("  call void @finish(ptr %words, ptr null, ptr null)")  # what a step that was not taken held
     lines += ["  br label %row", "row:", "  %i = phi i64 [ 0, %entry ], [ %next, %done ]"]
     leave_unless(do(f"icmp slt i64 %i, {numbers['rows']}"), "fits")
     parameter = item(known["parameters"], "%i")
@@ -203,7 +231,13 @@ def _text() -> str:
     held = do(f"call ptr {known['get_item']}(ptr {state}, ptr {item(known['names'], '%s')})")
     leave_unless(do(f"icmp eq ptr {held}, {item(known['slots'], place)}"), "gone")
     lines.append(f"  %own = icmp slt i64 %s, {numbers['own_count']}")
-    lines += ["  br i1 %own, label %deep, label %same", "deep:"]
+    lines += ["  br i1 %own, label %deep, label %single", "single:"]
+    own_slots = numbers["own_count"]
+    number = do(f"sub i64 {place}, {do(f'mul i64 {own_slots}, {rows}')}")
+    alone = do(f"getelementptr i8, ptr {held}, i64 {_HANDLE}")
+    known_place = item(known["shared_at"], number, "i64")
+    leave_unless(do(f"icmp eq i64 {ask('data_ptr', alone, 'i64', 'gone')}, {known_place}"), "gone")
+    lines += ["  br label %same", "deep:"]
     own = do(f"getelementptr i8, ptr {held}, i64 {_HANDLE}")
     column = do(f"add i64 {place}, {do(f'mul i64 2, {rows}')}")
     expected = item(table, column, "i64")
@@ -215,7 +249,9 @@ def _text() -> str:
     lines += ["  br label %same", "same:", "  %another = add i64 %s, 1", "  br label %slot", "gradient:"]
     gradient = do(f"call ptr {known['get_attribute']}(ptr {parameter}, ptr {known['grad']})")
     leave_unless(do(f"icmp ne ptr {gradient}, null"), "gone")
-    lines.append(f"  call void {known['release']}(ptr {gradient})")  # the parameter holds it while we hold the lock
+    place = do(f"getelementptr i64, ptr {kept}, i64 %i")
+    lines.append(f"  store ptr {gradient}, ptr {place}")
+    lines.append(f"  store i64 {do('add i64 %i, 1')}, ptr {taken}")
     leave_unless(do(f"icmp ne ptr {gradient}, {known['none']}"), "gone")
     kind = do(f"load ptr, ptr {do(f'getelementptr i64, ptr {gradient}, i64 1')}")
     leave_unless(do(f"icmp eq ptr {kind}, {known['tensor']}"), "moved")
@@ -228,10 +264,35 @@ def _text() -> str:
     place = do(f"getelementptr i64, ptr {table}, i64 {do(f'add i64 {rows}, %i')}")
     lines.append(f"  store i64 {found}, ptr {place}")
     lines += ["  br label %done", "done:", "  %next = add i64 %i, 1", "  br label %row"]
-    for label, code in (("fits", FITS), ("gone", GONE), ("moved", MOVED)):
-        lines += [f"{label}:", f"  ret i32 {code}"]
+    lines += ["fits:", f"  ret i32 {FITS}"]
+    for label, code in (("gone", GONE), ("moved", MOVED)):
+        lines += [f"{label}:", "  call void @finish(ptr %words, ptr null, ptr null)", f"  ret i32 {code}"]
     lines.append("}")
+    lines += _finish_text()
     return "\n".join(lines) + "\n"
+
+
+def _finish_text() -> list[str]:
+    """Run a kernel between letting the interpreter's lock go and taking it again; release what is held."""
+
+    def word(name: str) -> str:
+        return f"getelementptr i64, ptr %words, i64 {_WORDS.index(name)}"
+
+    return [
+        "define void @finish(ptr %words, ptr %kernel, ptr %job) {", "entry:",
+        "  %none = icmp eq ptr %kernel, null", "  br i1 %none, label %free, label %run", "run:",
+        f"  %save.at = {word('save')}", "  %save = load ptr, ptr %save.at",
+        f"  %restore.at = {word('restore')}", "  %restore = load ptr, ptr %restore.at",
+        "  %thread = call ptr %save()", "  call void %kernel(ptr %job)", "  call void %restore(ptr %thread)",
+        "  br label %free", "free:",
+        f"  %release.at = {word('release')}", "  %release = load ptr, ptr %release.at",
+        f"  %held.at = {word('held')}", "  %held = load ptr, ptr %held.at",
+        f"  %taken.at = {word('taken')}", "  %taken = load i64, ptr %taken.at", "  store i64 0, ptr %taken.at",
+        "  br label %next", "next:", "  %i = phi i64 [ 0, %free ], [ %after, %one ]",
+        "  %more = icmp slt i64 %i, %taken", "  br i1 %more, label %one, label %done", "one:",
+        "  %place = getelementptr i64, ptr %held, i64 %i", "  %object = load ptr, ptr %place",
+        "  call void %release(ptr %object)", "  %after = add i64 %i, 1", "  br label %next", "done:", "  ret void", "}",
+    ]  # fmt: skip
 
 
 _TEXT = _text()

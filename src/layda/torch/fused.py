@@ -102,6 +102,10 @@ class Launch:
             self._jobs.append(memoryview(job))  # type: ignore[arg-type]
             self._at.append(job.ctypes.data)
 
+    def forget(self) -> None:
+        """The step is not taken."""
+        self._places.forget()
+
     def first_not_finite(self) -> int | None:
         """The index of the first entry whose gradient has a number that is not finite."""
         job = self._jobs[1]
@@ -120,13 +124,12 @@ class Launch:
         job[_COUNTER] = 0
         if self.stochastic:
             job[_KEY] = key
-        if self._few:
-            self._kernel.run(self._at[0])
+        if self._few and self._places.native:
+            self._places.finish(self._kernel.address, self._at[0])
         else:
             spread(self._kernel, self._at[0], self.elements)
-        _touched(self.parameters)
-        if self._places.copies:
             self._places.forget()
+        _touched(self.parameters)
 
 
 def _units(counts: Sequence[int]) -> tuple[Any, Any]:

@@ -118,6 +118,11 @@ class Optimizer(torch.optim.Optimizer):
             defaults["lr"] = lr
         super().__init__(params, defaults)
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in ("fused", "rounding", "state_dtype"):
+            self.__dict__["_plan"] = None  # it was made for another way
+        super().__setattr__(name, value)
+
     def __repr__(self) -> str:
         return f"{super().__repr__()[:-1]}    rule: {type(self.rule).__name__}\n)"
 

@@ -37,6 +37,7 @@ class Places:
     Attributes:
         counts: real numbers in each parameter.
         copies: of gradients that lie in memory unlike their parameters.
+        native: whether the last question was answered natively.
         table: rows of addresses of all entries: parameters, gradients (from :meth:`find`), then a row for each slot.
     """
 
@@ -62,6 +63,8 @@ class Places:
         for row, places in enumerate(self._slots_at, 2):
             self.table[row] = places
         self.copies: list[torch.Tensor] = []
+        self.native = False
+        self._gradients: list[torch.Tensor] = []
         askable = self._dense and not self._sharded and not self._complex and available()
         shared = cohorts[0].names
         self._finder = Finder(self.parameters, self._states, self._names, self.table, shared) if askable else None
@@ -81,7 +84,10 @@ class Places:
             if answer == GONE:
                 return False
             if answer == FITS and not self._ones:
+                self.native = True
                 return True
+            self._finder.finish()
+        self.native = False
         return self._find_readably(parts)
 
     def _find_readably(self, parts: Mapping[int, torch.Tensor]) -> bool:
@@ -108,7 +114,7 @@ class Places:
             fits = self._fits(gradients)
         except (AttributeError, KeyError, RuntimeError, TypeError):
             return False  # a gradient or slot is missing, or of another kind: whoever looks next finds out
-        self.copies = []
+        self.copies, self._gradients = [], gradients  # held until the step is over, whoever lets them go meanwhile
         if not fits:
             self.copies = [alike(gradient, tensor) for gradient, tensor in zip(gradients, parameters, strict=True)]
             places = list(map(_place, self.copies))
@@ -129,6 +135,13 @@ class Places:
             return False
         return all(map(_contiguous, gradients)) if self._dense else list(map(_stride, gradients)) == self._strides
 
+    def finish(self, kernel: int, job: int) -> None:
+        """Run a kernel on what was found natively, and let the gradients go."""
+        assert self._finder is not None
+        self._finder.finish(kernel, job)
+
     def forget(self) -> None:
-        """The step was taken: copies of gradients are needed no more."""
-        self.copies = []
+        """The step is over: gradients and copies of them are needed no more."""
+        if self._finder is not None:
+            self._finder.finish()
+        self.copies, self._gradients = [], []

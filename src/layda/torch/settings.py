@@ -100,7 +100,8 @@ def read_group(rule: Rule, group: Mapping[str, Any]) -> GroupPlan:
 def watched(rule: Rule, group: Mapping[str, Any]) -> tuple[Any, ...]:
     """The values that decide what a step does."""
     names = [group_name(field.name) for field in fields(rule) if field.name not in _NOT_HERE]
-    return tuple(group[name] for name in (*names, "maximize"))
+    values = (group.get(name) for name in (*names, "maximize", "differentiable"))
+    return tuple(tuple(value) if isinstance(value, list) else value for value in values)
 
 
 def _check_untouched(name: str, value: Any, group: Mapping[str, Any]) -> None:

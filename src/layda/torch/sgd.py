@@ -60,7 +60,7 @@ class SGD(Rule):
         """The buffer, and with dampening whether it has begun."""
         if self.momentum == 0.0:
             return ()
-        return (Slot("momentum_buffer"), *([Slot("begun", shared=True)] if self._damped else []))
+        return (Slot("momentum_buffer"), *([Slot("begun", shared=True, late=1.0)] if self._damped else []))
 
     def step(self, position: Any, gradient: Any, state: tuple[Any, ...], ahead: Self) -> tuple[Any, tuple[Any, ...]]:
         """The buffer, then the step."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections import defaultdict
 from functools import cache
-from operator import is_, itemgetter
+from operator import is_
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -14,15 +14,13 @@ from layda.errors import ComputationError, SettingError
 from layda.torch import eager, gpu
 from layda.torch.cuda_launch import CudaLaunch
 from layda.torch.fused import Entry, Launch, kind_of_launch
-from layda.torch.plan import SCALE, StepProgram, step_program, structure
+from layda.torch.group import Group
 from layda.torch.rounding import kept, mixed, noise
-from layda.torch.settings import GroupPlan, group_name, number_in, read_group, show_scheduled, watched
 from layda.torch.shared import Cohort, cohorts
 from layda.torch.tensors import (
     arithmetic_dtype,
     check_slot,
     elements,
-    is_on_gpu,
     is_plain,
     is_sharded,
     is_wrapper,
@@ -36,86 +34,6 @@ if TYPE_CHECKING:
     from layda.torch.optimizer import Optimizer
 
 __all__ = ["StepPlan"]
-
-
-class _Group:
-    """A param group as the plan knows it."""
-
-    def __init__(self, optimizer: Optimizer, index: int, scaled: bool) -> None:
-        self.group: dict[str, Any] = optimizer.param_groups[index]
-        self.rule = optimizer.rule
-        self.parameters = self.group["params"]
-        self.count = len(self.parameters)
-        self._known = list(self.parameters)  # the group's own list may be edited in place
-        self.plan: GroupPlan = read_group(self.rule, self.group)
-        self.scaled = scaled
-        self.structure = structure(self.plan.stepper, self.plan.maximize, scaled)
-        self.program: StepProgram = step_program(self.plan.stepper, self.plan.maximize, scaled)
-        self._pick = itemgetter(*(name for name in map(group_name, self._fields()) if name in self.group), "maximize")
-        self._scheduled_rate = "lr" in self.group.get("schedules", ())
-        self._look_at_tensors()
-        self.changed = False
-        self.active = False
-        self.values: dict[str, Any] = {}
-
-    def _fields(self) -> list[str]:
-        from dataclasses import fields
-
-        return [field.name for field in fields(self.rule) if field.name != "restart"]
-
-    def _look_at_tensors(self) -> None:
-        """Tensors here are read at every step; one on a GPU is another setting only where it is another tensor."""
-        seen = self.plan.seen
-        self._with_tensors = any(isinstance(value, torch.Tensor) and not is_on_gpu(value) for value in seen)
-        self.on_gpu = any(map(is_on_gpu, seen))
-
-    def fits(self, scaled: bool) -> bool:
-        """Whether the group's program is still this one; new numbers are read."""
-        group = self.group
-        if group["params"] is not self.parameters or len(self.parameters) != self.count or scaled != self.scaled:
-            return False
-        if not all(map(is_, self.parameters, self._known)):
-            return False
-        contested = self._scheduled_rate and "initial_lr" in group  # a scheduler of torch's has come: read_group tells
-        if not self._with_tensors and not contested:
-            try:
-                if self._pick(group) == self.plan.seen:
-                    return True
-            except (KeyError, RuntimeError):  # a setting is missing, or a tensor of several numbers: read_group tells
-                pass
-        plan = read_group(self.rule, group)
-        if structure(plan.stepper, plan.maximize, scaled) != self.structure:
-            return False
-        self.plan = plan
-        self._look_at_tensors()
-        self.changed = True
-        return True
-
-    def numbers(self, scale: float | None, on_gpu: bool = False) -> dict[str, Any]:
-        """What the uniform part takes besides the shared slots; ``on_gpu``: what is on a GPU is left there."""
-        stepper = self.plan.stepper
-        found: dict[str, Any] = {
-            name: value.to(torch.float64).reshape(()) if on_gpu and is_on_gpu(value) else number_in(value)
-            for name, value in self.plan.numbers.items()
-        }
-        found["t"] = float(self.group["steps"])
-        found |= dict(zip(stepper.schedule_names, self.group.get("schedule_state", ()), strict=True))
-        if scale is not None:
-            found[SCALE] = scale
-        return found
-
-    def advance(self) -> None:
-        """The step has been taken."""
-        group = self.group
-        if "schedules" not in group:
-            group["steps"] += 1
-            return
-        stepper, state = self.plan.stepper, tuple(group["schedule_state"])
-        group["schedule_state"] = list(stepper.advance_schedules(stepper.numbers, float(group["steps"]), state))
-        group["steps"] += 1
-        show_scheduled(stepper, group)
-        self.plan.seen = watched(self.rule, group)
-        self.changed = True
 
 
 class StepPlan:
@@ -136,7 +54,7 @@ class StepPlan:
         self.optimizer = optimizer
         self._scale = optimizer.inverse_scale()
         scaled = self._scale is not None
-        self._groups = [_Group(optimizer, index, scaled) for index in range(len(optimizer.param_groups))]
+        self._groups = [Group(optimizer, index, scaled) for index in range(len(optimizer.param_groups))]
         self._absent: list[torch.Tensor] = []
         self._fresh: list[torch.Tensor] = []
         self._sharded = [p for group in self._groups for p in group.parameters if is_sharded(p)]
@@ -186,11 +104,15 @@ class StepPlan:
                 found.append(Entry(parameter, number, state, index, group.program, is_sharded(parameter)))
         return found
 
-    def _state(self, parameter: torch.Tensor, group: _Group, called: str) -> dict[str, Any]:
+    def _state(self, parameter: torch.Tensor, group: Group, called: str) -> dict[str, Any]:
         """The parameter's slots; before its first step they are made."""
         if parameter not in self.optimizer.state:
             self._fresh.append(parameter)
         state: dict[str, Any] = self.optimizer.state[parameter]
+        if any(slot.name in state for slot in group.plan.stepper.slots):
+            for slot in group.plan.stepper.shared:
+                if slot.late is not None and slot.name not in state:
+                    state[slot.name] = torch.tensor(slot.late, dtype=torch.float64)
         for slot in group.plan.stepper.slots:
             if slot.name not in state:
                 with torch.no_grad():
@@ -220,10 +142,12 @@ class StepPlan:
         for entry in entries:
             if self._walkable(entry):
                 shared = self._cohort_of[entry.number].names  # they may depend on a group's settings
-                kinds[local(entry.parameter).device, kind_of_launch(entry, stochastic), shared].append(entry)
+                device = local(entry.parameter).device
+                uniform = entry.program.parts.uniform if device.type == "cuda" else None  # a GPU may reckon it
+                kinds[device, kind_of_launch(entry, stochastic), shared, uniform].append(entry)
             else:
                 self._others.append(entry)
-        for (device, (task, *_), _), part in kinds.items():
+        for (device, (task, *_), *_), part in kinds.items():
             own = [self._cohort_of[entry.number] for entry in part]
             if device.type == "cuda":
                 self._launches.append(CudaLaunch(task, part, own))
@@ -336,6 +260,8 @@ class StepPlan:
         """The step is not taken: slots that were made for it are unmade, so that they begin where the first step is."""
         for parameter in self._fresh:
             self.optimizer.state.pop(parameter, None)
+        for launch in self._launches:
+            launch.forget()
 
     def take(self) -> None:
         """Take the step."""
@@ -348,11 +274,11 @@ class StepPlan:
             for cohort in self._moving:
                 self._prepare(cohort)
         key = self._key() if self._random else 0
-        for launch in self._launches:
-            launch.run(key)
-        if self._others:
+        if self._others:  # first: torch's operations may fail for want of memory, kernels do not
             for entry in self._others:
                 self._step_readably(entry, key)
+        for launch in self._launches:
+            launch.run(key)
         if self._moving:
             for cohort in self._moving:
                 cohort.advance()
@@ -395,7 +321,7 @@ class StepPlan:
                 if isinstance(value, torch.Tensor)
             }
             cohort = self._cohort_of[entry.number]
-            values |= dict(zip(cohort.names, cohort.values.tolist(), strict=True))
+            values |= cohort.numbers()
             values |= {name: tensor.to(dtype) for name, tensor in tensors.items()}
             found = eager.evaluate(entry.program.whole, values, dtype)
             if differentiable:
@@ -404,7 +330,7 @@ class StepPlan:
                 return
             self._keep(entry, {name: (tensors[name], found[name]) for name in names}, key)
 
-    def _keep(self, entry: Entry, pairs: dict[str, tuple[torch.Tensor, torch.Tensor]], key: int) -> None:
+    def _keep(self, entry: Entry, pairs: dict[str, tuple[torch.Tensor, Any]], key: int) -> None:
         """Write the results back, rounded as the kernel rounds."""
         stochastic = self.optimizer.rounding == "stochastic"
         rounded = [name for name, (old, _) in pairs.items() if stochastic and old.dtype is torch.bfloat16]
@@ -414,7 +340,8 @@ class StepPlan:
             own = bits[rounded.index(name)] if name in rounded else None
             if own is not None and is_plain(old):
                 own = own.as_strided(old.shape, old.stride())  # elements are numbered as they lie in memory
-            old.copy_(kept(new, old.dtype, own))
+            result = new if isinstance(new, torch.Tensor) else torch.full_like(old, new)  # alike for all elements
+            old.copy_(kept(result, old.dtype, own))
         torch.autograd.graph.increment_version(entry.parameter)
 
 
