@@ -11,6 +11,7 @@ import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -29,6 +30,11 @@ GRID = {
 
 SHORT = {"heavy ball, bfloat16 state": "heavy ball", "Adam, bfloat16 state": "Adam"}
 """A rule whose state is kept in bfloat16 -> the rule that its rate is chosen with."""
+
+RELATIVES = SHORT | {
+    "torch SGD": "heavy ball", "torch Adam": "Adam", "optax.sgd": "heavy ball", "optax.adam": "Adam",
+}  # fmt: skip
+"""A contestant that takes the steps of another, but for rounding: drawn in its colour."""
 
 _TUNING_SEED = 1000  # the seeds that are compared are 0, 1, 2, …
 
@@ -123,7 +129,7 @@ def picture(found: Sequence[Comparison], path: Path) -> None:
     from matplotlib.figure import Figure
 
     with mpl.rc_context(RC):
-        figure = Figure(figsize=(9.0, 3.6 * len(found)))
+        figure = Figure(figsize=(10.0, 3.6 * len(found)))
         pairs = figure.subplots(len(found), 2, squeeze=False, width_ratios=(3, 2))
         for (curves, ends), one in zip(pairs, found, strict=True):
             _curves(curves, one)
@@ -131,31 +137,36 @@ def picture(found: Sequence[Comparison], path: Path) -> None:
         figure.savefig(path, dpi=130)
 
 
-def _curves(axes: object, found: Comparison) -> None:
-    for place, outcomes in enumerate(found.outcomes.values()):
+def _curves(axes: Any, found: Comparison) -> None:
+    for rule, outcomes in found.outcomes.items():
+        if rule in RELATIVES and RELATIVES[rule] in found.outcomes:
+            continue
         losses = np.array([outcome.losses for outcome in outcomes])
-        middle, off = losses.mean(0), losses.std(0)
-        style = look(place)
-        axes.plot(outcomes[0].steps, middle, color=style.colour, linestyle=style.dash, lw=1.4)
-        axes.fill_between(
-            outcomes[0].steps,
-            np.maximum(middle - off, 0.5 * middle),
-            middle + off,
-            color=style.colour,
-            alpha=0.15,
-            lw=0,
-        )
+        middle, off, style = losses.mean(0), losses.std(0), _look(rule)
+        marks = {"marker": style.marker, "markevery": [-1], "ms": 5, "label": rule}
+        axes.plot(outcomes[0].steps, middle, color=style.colour, linestyle=style.dash, lw=1.4, **marks)
+        low = np.maximum(middle - off, 0.5 * middle)  # the axis is logarithmic
+        axes.fill_between(outcomes[0].steps, low, middle + off, color=style.colour, alpha=0.12, lw=0)
     axes.set(xlabel="steps", ylabel="training loss", yscale="log", title=found.task)
+    axes.legend(fontsize=7, ncols=2, loc="lower left")
 
 
-def _ends(axes: object, found: Comparison) -> None:
+def _look(rule: str) -> Any:
+    return look(list(GRID).index(RELATIVES.get(rule, rule)))
+
+
+def _ends(axes: Any, found: Comparison) -> None:
     names = list(found.outcomes)
     for place, rule in enumerate(names):
         middle, off = spread([outcome.held_out for outcome in found.outcomes[rule]])
-        style = look(place)
-        axes.errorbar(middle, place, xerr=off, color=style.colour, marker=style.marker, ms=5, capsize=3, lw=1.2)
-    axes.set_yticks(range(len(names)), [f"{rule} ({found.rates[rule]:g})" for rule in names])
-    axes.set(xlabel=found.merit, title="held-out data; mean ± standard deviation")
+        style = _look(rule)
+        inside = "white" if rule in RELATIVES else style.colour
+        axes.errorbar(
+            middle, place, xerr=off, color=style.colour, marker=style.marker, mfc=inside, ms=5, capsize=3, lw=1.2
+        )
+    axes.set_yticks(range(len(names)), [f"{rule}, α = {found.rates[rule]:g}" for rule in names], fontsize=8)
+    axes.set(xlabel=f"held out: {found.merit}; mean ± standard deviation")
+    axes.xaxis.label.set_size(8)
     axes.invert_yaxis()
     axes.grid(axis="x", alpha=0.3)
 

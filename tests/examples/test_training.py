@@ -26,7 +26,8 @@ def load(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
 
 def _lines(text: str) -> dict[str, list[str]]:
-    return {line[:28].strip(): line[28:].split() for line in text.splitlines() if "±" in line[28:]}
+    lines = [line for line in text.splitlines() if "±" in line and ";" not in line]
+    return {line[:28].strip(): line[28:].split() for line in lines}
 
 
 @pytest.mark.parametrize("name", ["digits_torch", "characters_torch", "digits_jax"])
