@@ -249,9 +249,12 @@ def measure(found: dict[str, Contestant], rounds: int) -> None:
         contestant.step()
         repeats[name] = max(1, min(2000, int(0.01 / max(time.perf_counter() - begin, 1e-7))))
         contestant.extra = peak(contestant.step)
-    for turn in range(rounds):
-        order = list(found)
-        for name in order[turn % len(order) :] + order[: turn % len(order)]:
+    order, random = list(found), np.random.default_rng(0)
+    for _ in range(rounds):
+        random.shuffle(order)  # whose threads still spin must not always meet the same one
+        for name in order:
+            time.sleep(0.005)
+            found[name].step()
             begin = time.perf_counter()
             for _ in range(repeats[name]):
                 found[name].step()
