@@ -5,11 +5,22 @@ from __future__ import annotations
 import doctest
 import os
 from collections.abc import Generator
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 from layda.errors import MissingExtraError
+
+# Their modules import the framework at once; without it their examples cannot even be collected.
+_NEED = {"torch": "torch", "jax": "optax"}
+_HELPERS = {"torch": ["infos.py", "two_processes.py"], "jax": ["problems.py"]}  # of their tests
+collect_ignore_glob = [
+    path
+    for room, library in _NEED.items()
+    if find_spec(library) is None
+    for path in (f"src/layda/{room}/*", *(f"tests/{room}/{name}" for name in _HELPERS[room]))
+]
 
 os.environ["MPLBACKEND"] = "Agg"  # before anything imports matplotlib; subprocesses inherit it
 
