@@ -49,7 +49,8 @@ class Optimizer(torch.optim.Optimizer):
         maximize: go up instead of down.
         nonfinite: what to do about gradients with infinities or NaN: ``"skip"`` the whole step, count it in
             :attr:`skipped` and warn once, ``"raise"``, or ``"pass"`` them on to the rule, as torch's optimizers do. The
-            first two read all gradients once more before anything is changed.
+            first two read all gradients once more before anything is changed; on a GPU they wait for it once a step,
+            and a CUDA graph can be captured with "pass" only.
         state_dtype: what the slots are kept in, instead of the above.
         rounding: how what is kept in bfloat16 is rounded: ``"stochastic"`` (small changes are kept in the mean) or
             ``"nearest"``. Arithmetic is in float32.
