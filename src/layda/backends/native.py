@@ -53,7 +53,9 @@ def vector_width(dtype: str = "float64") -> int:
 def _compiler() -> Any:
     import llvmlite.binding as llvm
 
-    return llvm.create_lljit_compiler(_machine())
+    # JITLink lays code and constants side by side; the older linker may find no room for both within the reach of an
+    # address (2 GiB) in a process that has mapped much, and ends the process then.
+    return llvm.create_lljit_compiler(_machine(), use_jit_link=True)
 
 
 def _key(text: str) -> str:
