@@ -363,6 +363,7 @@ def _child(answer: Any, parameters: list[Any], optimizer: Any) -> None:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:os.fork.. was called:RuntimeWarning")  # JAX, where another test has begun with it
 def test_a_forked_child_steps_its_own() -> None:
     """Also where the parent's threads, which the child has not, have shared the work before."""
     draw = torch.Generator().manual_seed(3)
