@@ -143,13 +143,19 @@ def cosine(initial: float, decay_steps: int, alpha: float = 0.0) -> Callable[[in
     return rate
 
 
+def _unstack(x: Any) -> list[Any]:
+    if isinstance(x, Variable):  # Keras hands its Variable to the backend as it is, where it has no parts
+        raise TypeError("'Variable' object has no attribute 'unbind'")
+    return list(np.asarray(x))
+
+
 def _ops() -> types.SimpleNamespace:
     arrays = ("sqrt", "floor", "sign", "sin", "cos", "tan", "exp", "log", "sinh", "cosh", "tanh", "arctan", "abs",
               "minimum", "maximum", "where", "zeros_like", "stack")  # fmt: skip
     found = {name: getattr(np, name) for name in arrays}
     return types.SimpleNamespace(
         **found,
-        unstack=lambda x: list(np.asarray(x)),
+        unstack=_unstack,
         convert_to_tensor=lambda x, dtype="float64": np.array(x, dtype),
         convert_to_numpy=np.asarray,
     )

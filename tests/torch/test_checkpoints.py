@@ -238,7 +238,7 @@ def test_resumed_in_a_new_process(runs: int, tmp_path: Path) -> None:
 # --- bytes ------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("state_dtype", [None, torch.float64, torch.float32, torch.bfloat16, torch.float16], ids=str)
+@pytest.mark.parametrize("state_dtype", [None, torch.float64, torch.float32, torch.bfloat16], ids=str)
 @each_rule
 def test_state_bytes(rule: Rule, state_dtype: Any) -> None:
     """One number for each slot and element, and eight bytes for each slot that all elements share."""

@@ -7,6 +7,7 @@ import sys
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="the extra [torch] is not installed")
@@ -186,3 +187,21 @@ def test_a_state_of_torch_begins_the_schedules_that_are_here() -> None:
     ours.step()
     assert ours.state[own]["momentum_buffer"].item() == pytest.approx(1.9)
     assert own.item() == pytest.approx(1.0 - shown * 1.9)
+
+
+@pytest.mark.parametrize(
+    ("name", "remedy"), [("learning_rate", "write lr"), ("nonfinite", "for all groups"), ("fused", "for all groups")]
+)
+def test_a_group_refuses_what_no_group_takes(name: str, remedy: str) -> None:
+    with pytest.raises(SettingError, match=remedy):
+        layda.torch.HeavyBall([{"params": [_parameter()], name: None}])
+
+
+def test_a_state_in_float16_is_refused() -> None:
+    with pytest.raises(SettingError, match=r"state_dtype is torch\.float16; allowed are None, torch\.float64"):
+        layda.torch.Adam([_parameter()], state_dtype=torch.float16)
+
+
+def test_numbers_of_numpy_are_rates() -> None:
+    optimizer = layda.torch.HeavyBall([_parameter()], lr=np.float32(0.5))
+    assert optimizer.param_groups[0]["lr"] == 0.5

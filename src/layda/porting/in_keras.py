@@ -26,7 +26,8 @@ class Keras(Library):
     plain = PYTHON
     imports = (
         "import keras", "",
-        'keras.config.set_floatx("float64")  # as layda computes; the backend JAX also needs JAX_ENABLE_X64=1',
+        'keras.config.set_floatx("float64")  # as layda computes',
+        "# The backend JAX needs JAX_ENABLE_X64=1 for it, and keeps sin, cos, … and Keras' schedules to eight digits.",
     )  # fmt: skip
     differentiates = False
     zeros = "keras.ops.zeros_like(position)"
@@ -58,9 +59,9 @@ class Keras(Library):
         return f"print({label}keras.ops.convert_to_numpy({name}).tolist(), float(f({name})))"
 
     def unpacked(self, names: Sequence[str]) -> str:
-        """keras.ops.unstack."""
+        """The parts of a tensor; a Variable has none on some backends."""
         left = f"({names[0]},)" if len(names) == 1 else ", ".join(names)
-        return f"{left} = keras.ops.unstack(position)"
+        return f"{left} = keras.ops.unstack(keras.ops.convert_to_tensor(position))"
 
     def stacked(self, texts: Sequence[str]) -> str:
         """keras.ops.stack."""

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import torch
 
 from layda.errors import ComputationError, SettingError, nearest
@@ -24,8 +25,9 @@ __all__ = ["Optimizer"]
 _is_compiling = torch.compiler.is_compiling
 
 _POLICIES = ("skip", "raise", "pass")
+_FOR_ALL = ("rule", "nonfinite", "state_dtype", "rounding", "seed", "fused")
 _ROUNDINGS = ("stochastic", "nearest")
-_STATE_DTYPES = (None, torch.float64, torch.float32, torch.bfloat16, torch.float16)
+_STATE_DTYPES = (None, torch.float64, torch.float32, torch.bfloat16)  # float16: squares vanish, sums overflow
 
 
 class Optimizer(torch.optim.Optimizer):
@@ -54,7 +56,8 @@ class Optimizer(torch.optim.Optimizer):
         state_dtype: what the slots are kept in, instead of the above.
         rounding: how what is kept in bfloat16 is rounded: ``"stochastic"`` (small changes are kept in the mean) or
             ``"nearest"``. Arithmetic is in float32.
-        seed: of stochastic rounding. The same seed gives the same bits.
+        seed: of stochastic rounding. The same seed gives the same bits. Like all of these, it belongs to the code that
+            makes the optimizer and is no part of ``state_dict()``: give it again where a run goes on.
         fused: whether kernels take the step; ``None``: where there is one for the parameters. ``False``: the
             readable twin.
         differentiable: let autograd see the step (the readable twin takes it).
@@ -137,6 +140,10 @@ class Optimizer(torch.optim.Optimizer):
         if not isinstance(given, dict) or "params" not in given:
             super().add_param_group(given)  # torch says what is wrong
             return
+        for name in ("learning_rate", *_FOR_ALL):
+            if name in given:
+                remedy = "write lr" if name == "learning_rate" else "give it to the optimizer, for all groups"
+                raise SettingError(f"a param group has {name!r}, which no group takes; {remedy}")
         known = (*self.defaults, "params", "param_names", "steps", "schedules")
         for name in given:
             if name not in known and _close(str(name), known):
@@ -343,7 +350,7 @@ def _with_rate(rule: Rule, lr: Any) -> Rule:
         if lr.numel() != 1:
             raise SettingError(f"lr is a tensor of shape {tuple(lr.shape)}; allowed is a tensor of one element")
         lr = float(lr.detach())
-    if isinstance(lr, bool) or not isinstance(lr, int | float | Schedule):
+    if isinstance(lr, bool) or not isinstance(lr, int | float | np.integer | np.floating | Schedule):
         raise SettingError(f"lr is {lr!r}; allowed is a number, a tensor of one element, or a schedule of layda's")
     changed: Rule = replace(rule, learning_rate=lr)  # type: ignore[call-arg]  # every rule has the field
     return changed
