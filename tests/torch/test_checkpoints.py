@@ -120,7 +120,9 @@ def test_states_of_others_are_refused() -> None:
     _walk(ours, params, 0, 2)
     before = [ours.state[one]["velocity"].clone() for one in params]
     for other, told in (
-        (torch.optim.Adam(params), "an optimizer that is not layda"),
+        (torch.optim.RMSprop(params), "an optimizer that is not layda"),
+        (torch.optim.Adamax(params), "an optimizer that is not layda"),
+        (torch.optim.RAdam(params), "an optimizer that is not layda"),
         (lt.Adam(params), "the state is of 'adam'"),
         (lt.HeavyBall(params[:1]), "parameter group that doesn't match"),
         (lt.HeavyBall([{"params": [one]} for one in params]), "different number of parameter groups"),

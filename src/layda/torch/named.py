@@ -96,9 +96,8 @@ def _begin(optimizer: Optimizer, rule: type[Rule], given: dict[str, Any]) -> Non
     """Divide the arguments between the rule and what every optimizer has."""
     rest = {name: given[name] for name in ("maximize", *_OWN) if name in given}
     names = {_argument(field.name): field.name for field in dataclasses.fields(rule)}
-    given = unified(
-        {name: value for name, value in given.items() if value is not None or name not in ("betas", "eps")}, names
-    )
+    unset = [name for name in ("betas", "eps") if name not in names and given.get(name) is None]
+    given = unified({name: value for name, value in given.items() if name not in unset}, names)
     settings = {names[name]: value for name, value in given.items() if name in names and name != "lr"}
     Optimizer.__init__(optimizer, given["params"], rule(**settings), given.get("lr"), **rest)
 

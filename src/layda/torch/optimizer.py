@@ -35,7 +35,9 @@ class Optimizer(torch.optim.Optimizer):
 
     A changed ``lr`` does what the rule's equation says: with ``form="velocity"`` (v ← βv + αg) it scales what enters
     the velocity from now on, while what has been gathered keeps its pace; with ``form="step"`` (x ← x − αv,
-    PyTorch's own) it changes the pace at once.
+    PyTorch's own) it changes the pace at once. ``OneCycleLR`` and ``CyclicLR`` also cycle ``momentum``, or the first of
+    ``betas``; a rule that has neither takes ``cycle_momentum=False``. Adam's bias correction then divides by one minus
+    the product of the β₁ that were used, where PyTorch takes the present one, 1 − β₁ᵗ.
 
     **Bytes** for each parameter: as many numbers as the rule has slots, in the parameter's dtype, but float32 for
     bfloat16 and float16; ``state_dtype=torch.bfloat16`` halves what float32 takes. Heavy ball: 4 bytes, or 2.
