@@ -85,7 +85,7 @@ def test_an_older_state_of_torch(heir: str, name: str) -> None:
     params = _parameters()
     theirs = getattr(torch.optim, name)(params, 0.1, weight_decay=0.1)
     _walk(theirs, params, 0, 3)
-    state = theirs.state_dict()
+    state = copy.deepcopy(theirs.state_dict())
     for old in ("maximize", "foreach", "capturable", "differentiable", "fused", "decoupled_weight_decay"):
         state["param_groups"][0].pop(old, None)
     for slots in state["state"].values():
@@ -111,11 +111,14 @@ def test_bfloat16_parameters_have_float32_slots_from_then_on() -> None:
     ours.step()
 
 
-def test_schedules_of_layda_begin() -> None:
+@pytest.mark.parametrize("before", [0, 2])
+@pytest.mark.parametrize("name", ["Adam", "SGD"])
+def test_schedules_of_layda_begin(name: str, before: int) -> None:
     params = _parameters()
-    theirs = torch.optim.Adam(params, 0.5)
+    theirs = torch.optim.Adam(params, 0.5) if name == "Adam" else torch.optim.SGD(params, 0.5, momentum=0.9)
     _walk(theirs, params, 0, 3)
-    ours = lt.Adam(params, ExponentialDecay(0.1, 0.5))
+    ours = getattr(lt, name)(params, ExponentialDecay(0.1, 0.5))
+    _walk(ours, params, 0, before)
     ours.load_state_dict(theirs.state_dict())
     assert ours.param_groups[0]["lr"] == 0.05
     _walk(ours, params, 3, 4)

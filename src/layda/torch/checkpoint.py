@@ -15,7 +15,7 @@ from layda.rule import Stepper
 from layda.torch.common import check_run, gathered
 from layda.torch.foreign import KNOWN, translation
 from layda.torch.names import BETAS
-from layda.torch.settings import read_group
+from layda.torch.settings import begin_schedules, read_group
 from layda.torch.tensors import new_slot
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def translated(optimizer: Optimizer, state_dict: Mapping[str, Any]) -> dict[str,
                 f"{optimizer.rule.name!r} and of {KNOWN}; load it into an optimizer of its own kind"
             )
         carried = len(group.get("schedule_state", ())), len(present.get("schedule_state", ()))
-        if carried[0] != carried[1]:
+        if foreign is None and carried[0] != carried[1]:
             raise SettingError(
                 f"group {index} carries {carried[0]} numbers of schedules in the state, and {carried[1]} here; allowed "
                 "is the same number; make the optimizer with the schedules that it was saved with"
@@ -87,12 +87,14 @@ def translated(optimizer: Optimizer, state_dict: Mapping[str, Any]) -> dict[str,
         check_run(kept["run"])
         if "schedules" in present:
             scheduled = present["schedules"]
-            if foreign is not None:  # it knows nothing of them: they begin
+            if foreign is not None:
                 kept |= {name: present[name] for name in scheduled}
             kept |= {"schedules": scheduled, "scheduled": {name: kept[name] for name in scheduled}}
         else:
             kept = {name: value for name, value in kept.items() if name not in ("schedules", "scheduled")}
         stepper = read_group(optimizer.rule, kept).stepper
+        if foreign is not None and "schedules" in kept:  # it knows nothing of them: they begin
+            begin_schedules(stepper, kept)
         found.append(kept)
         for key, parameter in zip(group["params"], present["params"], strict=True):
             if isinstance(state.get(key), dict):  # else a hook's own, or nothing yet

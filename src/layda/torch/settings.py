@@ -19,7 +19,7 @@ from layda.rule import Rule, Stepper
 from layda.schedules import Schedule
 from layda.torch.names import keys_of, pair, unified
 
-__all__ = ["GroupPlan", "number_in", "read_group", "settings_of", "split_schedules", "taken"]
+__all__ = ["GroupPlan", "begin_schedules", "number_in", "read_group", "settings_of", "split_schedules", "taken"]
 
 
 def settings_of(rule: Rule) -> dict[str, Any]:
@@ -146,13 +146,13 @@ def split_schedules(rule: Rule, group: dict[str, Any]) -> None:
     group["schedules"] = found
     group["scheduled"] = {}
     values = {name: number_in(value) for name, value in _fields_in(rule, group).items()}
-    stepper = Stepper(replace(rule, **values))
-    group["schedule_state"] = list(_initial(stepper))
+    begin_schedules(Stepper(replace(rule, **values)), group)
+
+
+def begin_schedules(stepper: Stepper, group: dict[str, Any]) -> None:
+    """Write into the group where its schedules begin."""
+    group["schedule_state"] = list(stepper.start(stepper.numbers, 0.0).schedules)
     show_scheduled(stepper, group)
-
-
-def _initial(stepper: Stepper) -> tuple[float, ...]:
-    return stepper.start(stepper.numbers, 0.0).schedules
 
 
 def show_scheduled(stepper: Stepper, group: dict[str, Any]) -> None:
