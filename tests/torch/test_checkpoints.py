@@ -175,6 +175,7 @@ def run(plan):
     rate = draw.choice([0.01, ExponentialDecay(0.02, 0.9)])
     settings = {"lr": rate, "state_dtype": state_dtype, "seed": draw.randrange(100)}
     settings["fused"] = draw.choice([None, False])
+    settings["seed"] += bool(plan["load"])  # the state's own counts
     torch.manual_seed(plan["seed"])
     model = torch.nn.Sequential(torch.nn.Linear(5, 9), torch.nn.Tanh(), torch.nn.Linear(9, 2)).to(dtype)
     layers = [{"params": model[0].parameters()}, {"params": model[2].parameters(), "weight_decay": 0.01}]
