@@ -156,16 +156,16 @@ class Rule(ABC):
     def as_heavy_ball(self, before: Self) -> tuple[Any, Any] | None:
         """α and β of the heavy ball v ← βv + αg, x ← x − v that takes the same step; ``None`` where there is none.
 
-        Args:
-            before: this rule with the settings of the step before (with its own at the first step).
+        ``before`` is this rule with the settings of the step before (with its own at the first step).
         """
         return None
 
     def continuing_sgd(self, group: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, float]] | None:
-        """Settings (α is ``lr``), and slots as multiples of b (shared ones: values), that continue PyTorch's SGD.
+        """Settings (α: ``lr``) and slots (multiples of b; shared: values) to continue PyTorch's SGD, or ``None``."""
+        return None
 
-        ``None``, the default, where the rule cannot. Weight decay is taken over by itself.
-        """
+    def continuing_adam(self, group: Mapping[str, Any], steps: float) -> dict[str, str | float] | None:
+        """Slots (the name of theirs, or a number) to continue PyTorch's Adam or its kin, or ``None``."""
         return None
 
     @property
@@ -198,9 +198,8 @@ def _check_restart(rule: Rule) -> None:
             f"{where_} together with a decoupled weight decay, against which the velocity still pushes where the rule "
             "rests: every restart would throw it off again; allowed is 'never'; write decoupled=False or weight_decay=0"
         )
-    for slot in rule.slots:
-        if slot.name == RESTARTS:
-            raise SettingError(f"{where_}, and a slot is called {RESTARTS!r}, which a restart needs; rename the slot")
+    if any(slot.name == RESTARTS for slot in rule.slots):
+        raise SettingError(f"{where_}, and a slot is called {RESTARTS!r}, which a restart needs; rename the slot")
 
 
 def _short(value: Any) -> str:

@@ -120,7 +120,9 @@ def test_states_of_others_are_refused() -> None:
     _walk(ours, params, 0, 2)
     before = [ours.state[one]["velocity"].clone() for one in params]
     for other, told in (
-        (torch.optim.Adam(params), "an optimizer that is not layda"),
+        (torch.optim.RMSprop(params), "an optimizer that is not layda"),
+        (torch.optim.Adamax(params), "an optimizer that is not layda"),
+        (torch.optim.RAdam(params), "an optimizer that is not layda"),
         (lt.Adam(params), "the state is of 'adam'"),
         (lt.HeavyBall(params[:1]), "parameter group that doesn't match"),
         (lt.HeavyBall([{"params": [one]} for one in params]), "different number of parameter groups"),
@@ -173,6 +175,7 @@ def run(plan):
     rate = draw.choice([0.01, ExponentialDecay(0.02, 0.9)])
     settings = {"lr": rate, "state_dtype": state_dtype, "seed": draw.randrange(100)}
     settings["fused"] = draw.choice([None, False])
+    settings["seed"] += bool(plan["load"])  # the state's own counts
     torch.manual_seed(plan["seed"])
     model = torch.nn.Sequential(torch.nn.Linear(5, 9), torch.nn.Tanh(), torch.nn.Linear(9, 2)).to(dtype)
     layers = [{"params": model[0].parameters()}, {"params": model[2].parameters(), "weight_decay": 0.01}]

@@ -141,8 +141,8 @@ def test_cycles_momentum_only_where_there_is_one() -> None:
     by_torch.OneCycleLR(optimizer, 0.1, STEPS, base_momentum=0.5, max_momentum=0.75)
     assert optimizer.param_groups[0]["momentum"] == 0.75
     with pytest.raises(ValueError, match="cycle_momentum"):
-        by_torch.OneCycleLR(lt.Adam([_parameter()]), 0.1, STEPS)
-    by_torch.OneCycleLR(lt.Adam([_parameter()]), 0.1, STEPS, cycle_momentum=False)
+        by_torch.OneCycleLR(lt.GradientDescent([_parameter()]), 0.1, STEPS)
+    by_torch.OneCycleLR(lt.GradientDescent([_parameter()]), 0.1, STEPS, cycle_momentum=False)
 
 
 @both_paths

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
@@ -26,6 +27,14 @@ def _adam_step(rule: Any, position: Any, gradient: Any, state: tuple[Any, ...]) 
     scale = sqrt(second) / sqrt(1.0 - power2) + rule.epsilon
     position = position - rule.learning_rate / (1.0 - power1) * (first / scale)
     return position, (first, second, power1, power2)
+
+
+def _continuing(group: Mapping[str, Any], steps: float) -> dict[str, str | float] | None:
+    """The averages as they are; the powers β^t, which PyTorch reckons from t."""
+    if group.get("amsgrad") or "momentum_decay" in group:
+        return None
+    powers = {f"beta{index}_power": float(beta) ** steps for index, beta in enumerate(group["betas"], 1)}
+    return {"mean": "exp_avg", "square": "exp_avg_sq", **powers}
 
 
 _SLOTS = (Slot("mean"), Slot("square"), Slot("beta1_power", 1.0, shared=True), Slot("beta2_power", 1.0, shared=True))
@@ -73,6 +82,10 @@ class Adam(Rule):
         """g/(|g| + ε)."""
         return gradient / (abs(gradient) + self.epsilon)
 
+    def continuing_adam(self, group: Mapping[str, Any], steps: float) -> dict[str, str | float] | None:
+        """torch.optim.Adam's and AdamW's, without amsgrad."""
+        return _continuing(group, steps)
+
 
 @dataclass(frozen=True)
 class AdamW(Rule):
@@ -118,6 +131,10 @@ class AdamW(Rule):
     def direction(self, gradient: Any) -> Any:
         """g/(|g| + ε)."""
         return gradient / (abs(gradient) + self.epsilon)
+
+    def continuing_adam(self, group: Mapping[str, Any], steps: float) -> dict[str, str | float] | None:
+        """torch.optim.Adam's and AdamW's, without amsgrad."""
+        return _continuing(group, steps)
 
 
 @dataclass(frozen=True)
@@ -180,3 +197,13 @@ class NAdam(Rule):
     def direction(self, gradient: Any) -> Any:
         """g/(|g| + ε)."""
         return gradient / (abs(gradient) + self.epsilon)
+
+    def continuing_adam(self, group: Mapping[str, Any], steps: float) -> dict[str, str | float] | None:
+        """torch.optim.NAdam's: the product of the μ as it is, the powers from t."""
+        if "momentum_decay" not in group:
+            return None
+        powers = {
+            "beta2_power": float(group["betas"][1]) ** steps,
+            "decay_power": 0.96 ** ((steps + 1.0) * group["momentum_decay"]),
+        }
+        return {"mean": "exp_avg", "square": "exp_avg_sq", "mu_product": "mu_product", **powers}

@@ -24,3 +24,7 @@ else:
 globals().update(NAMED)
 
 __all__ = ["Optimizer", *NAMED]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

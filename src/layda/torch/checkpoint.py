@@ -1,4 +1,4 @@
-"""An optimizer's state as plain data, and back: also from the state of ``torch.optim.SGD``."""
+"""An optimizer's state as plain data, and back: also from the states in :mod:`layda.torch.foreign`."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ import torch
 
 from layda.errors import SettingError
 from layda.rule import Stepper
-from layda.torch.settings import read_group, settings_of
+from layda.torch.common import check_run, gathered
+from layda.torch.foreign import KNOWN, translation
+from layda.torch.names import BETAS
+from layda.torch.settings import begin_schedules, read_group
 from layda.torch.tensors import new_slot
 
 if TYPE_CHECKING:
     from layda.torch.optimizer import Optimizer
 
 __all__ = ["make_slots", "only_slots_are_wanted", "saved", "settle", "translated"]
-
-_OF_SGD = ("momentum", "dampening", "nesterov")
-_NOT_SAVED = ("schedules", "scheduled")  # the schedules themselves belong to the code that makes the optimizer
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,10 @@ def saved(optimizer: Optimizer, packed: Mapping[str, Any]) -> dict[str, Any]:
     """torch's state dict as plain data with tensors of its own."""
     groups = []
     for group in packed["param_groups"]:
-        kept = {name: _own(value) for name, value in group.items() if name not in _NOT_SAVED}
-        groups.append(kept | {"rule": optimizer.rule.name})
+        kept = {name: _own(value) for name, value in group.items()}
+        if "schedules" in kept:  # to read only: they belong to the code that makes the optimizer
+            kept["schedules"] = {name: repr(schedule) for name, schedule in kept["schedules"].items()}
+        groups.append(kept)
     state = {key: _own(slots) for key, slots in packed["state"].items()}
     return {**packed, "state": state, "param_groups": groups}
 
@@ -59,33 +61,40 @@ def translated(optimizer: Optimizer, state_dict: Mapping[str, Any]) -> dict[str,
     sizes = [[len(group["params"]) for group in some] for some in (groups, optimizer.param_groups)]
     if sizes[0] != sizes[1]:
         return dict(state_dict)  # torch says what is wrong
-    of_sgd = bool(groups) and all("rule" not in one and all(name in one for name in _OF_SGD) for one in groups)
-    if of_sgd:
-        groups, state = _from_sgd(optimizer, groups, state)
+    foreign = translation(optimizer, groups, state)
+    if foreign is not None:
+        groups, state = foreign
     found, ready = [], dict(state)
     for index, (group, present) in enumerate(zip(groups, optimizer.param_groups, strict=True)):
         if group.get("rule") != optimizer.rule.name:
             raise SettingError(
                 f"the state is of {group.get('rule', 'an optimizer that is not layda’s')!r} (settings "
                 f"{', '.join(sorted(str(key) for key in group if key != 'params'))}); allowed are states of "
-                f"{optimizer.rule.name!r} and of torch.optim.SGD; load it into an optimizer of its own kind"
+                f"{optimizer.rule.name!r} and of {KNOWN}; load it into an optimizer of its own kind"
             )
         carried = len(group.get("schedule_state", ())), len(present.get("schedule_state", ()))
-        if carried[0] != carried[1]:
+        if foreign is None and carried[0] != carried[1]:
             raise SettingError(
                 f"group {index} carries {carried[0]} numbers of schedules in the state, and {carried[1]} here; allowed "
                 "is the same number; make the optimizer with the schedules that it was saved with"
             )
-        kept = {name: value for name, value in group.items() if name != "rule"}
+        kept = dict(group)
+        if "betas" in present and all(name in kept for name in BETAS):  # of versions that had them one by one
+            kept["betas"] = tuple(kept.pop(name) for name in BETAS)
         for name in present:  # of versions that had a setting less
-            if name not in kept and name not in ("params", "param_names", *_NOT_SAVED):
+            if name not in kept and name not in ("params", "param_names"):
                 kept[name] = present[name]
+        check_run(kept["run"])
         if "schedules" in present:
             scheduled = present["schedules"]
-            if of_sgd:  # it knows nothing of them: they begin
+            if foreign is not None:
                 kept |= {name: present[name] for name in scheduled}
             kept |= {"schedules": scheduled, "scheduled": {name: kept[name] for name in scheduled}}
+        else:
+            kept = {name: value for name, value in kept.items() if name not in ("schedules", "scheduled")}
         stepper = read_group(optimizer.rule, kept).stepper
+        if foreign is not None and "schedules" in kept:  # it knows nothing of them: they begin
+            begin_schedules(stepper, kept)
         found.append(kept)
         for key, parameter in zip(group["params"], present["params"], strict=True):
             if isinstance(state.get(key), dict):  # else a hook's own, or nothing yet
@@ -102,6 +111,7 @@ def settle(optimizer: Optimizer) -> None:
     for key, slots in optimizer.state.items():
         state[key] = slots.slots if isinstance(slots, _Whole) else slots
     optimizer.state = state
+    gathered(optimizer)
 
 
 def _settled(optimizer: Optimizer, stepper: Stepper, parameter: torch.Tensor, name: str, value: Any) -> Any:
@@ -151,36 +161,3 @@ def make_slots(optimizer: Optimizer) -> None:
                 with torch.no_grad():
                     state |= {slot.name: new_slot(slot, parameter, optimizer.state_dtype) for slot in stepper.slots}
                 state |= {slot.name: torch.tensor(float(slot.start), dtype=torch.float64) for slot in stepper.shared}
-
-
-def _from_sgd(
-    optimizer: Optimizer, groups: list[dict[str, Any]], state: Mapping[Any, Any]
-) -> tuple[list[dict[str, Any]], dict[Any, Any]]:
-    """torch.optim.SGD's settings and buffers in the rule's form."""
-    found, slots = [], {}
-    for group in groups:
-        continued = optimizer.rule.continuing_sgd(group)
-        if continued is None:
-            told = ", ".join(f"{name}={group[name]!r}" for name in ("lr", *_OF_SGD))
-            raise SettingError(
-                f"the state is of torch.optim.SGD ({told}), which {optimizer.rule.name!r} cannot continue; allowed are "
-                "heavy-ball (nesterov=False), nesterov (nesterov=True) and gradient-descent (momentum=0); "
-                "layda.torch.SGD takes any"
-            )
-        multiples = continued[1]
-        settings = settings_of(optimizer.rule) | {"weight_decay": float(group["weight_decay"]), "decoupled": False}
-        settings |= continued[0]
-        # states of old versions of torch have neither
-        settings |= {name: bool(group.get(name)) for name in ("maximize", "differentiable")}
-        shared = {slot.name for slot in read_group(optimizer.rule, settings).stepper.shared}
-        taken = ("params", "param_names", "initial_lr")
-        extra = {name: group[name] for name in taken if name in group}
-        found.append(settings | extra | {"steps": 0, "rule": optimizer.rule.name})
-        for key in group["params"]:
-            buffer = state.get(key, {}).get("momentum_buffer")
-            if buffer is not None:
-                slots[key] = {
-                    name: torch.tensor(multiple, dtype=torch.float64) if name in shared else buffer * multiple
-                    for name, multiple in multiples.items()
-                }
-    return found, slots

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from operator import is_, itemgetter
 from typing import TYPE_CHECKING, Any
 
 import torch
 
+from layda.torch.names import keys_of, refuse_names
 from layda.torch.plan import SCALE, StepProgram, step_program, structure
-from layda.torch.settings import GroupPlan, group_name, number_in, read_group, show_scheduled, watched
+from layda.torch.settings import GroupPlan, number_in, read_group, show_scheduled, watched
 from layda.torch.tensors import is_on_gpu
 
 if TYPE_CHECKING:
@@ -27,21 +27,19 @@ class Group:
         self.parameters = self.group["params"]
         self.count = len(self.parameters)
         self._known = list(self.parameters)  # the group's own list may be edited in place
+        refuse_names(self.rule, self.group)
+        self._entries = len(self.group)  # another number of them: something was written that may be misspelt
         self.plan: GroupPlan = read_group(self.rule, self.group)
         self.scaled = scaled
         self.structure = structure(self.plan.stepper, self.plan.maximize, scaled)
         self.program: StepProgram = step_program(self.plan.stepper, self.plan.maximize, scaled)
-        names = [name for name in map(group_name, self._fields()) if name in self.group]
-        self._pick = itemgetter(*names, "maximize", "differentiable")
+        self._pick = itemgetter(*keys_of(type(self.rule)), "maximize", "differentiable")
         self._differentiable = self.group["differentiable"]
         self._scheduled_rate = "lr" in self.group.get("schedules", ())
         self._look_at_tensors()
         self.changed = False
         self.active = False
         self.values: dict[str, Any] = {}
-
-    def _fields(self) -> list[str]:
-        return [field.name for field in fields(self.rule) if field.name != "restart"]
 
     def _look_at_tensors(self) -> None:
         """Tensors here are read at every step; one on a GPU is another setting only where it is another tensor."""
@@ -58,6 +56,9 @@ class Group:
         if not all(map(is_, self.parameters, self._known)):
             return False
         contested = self._scheduled_rate and "initial_lr" in group  # a scheduler of torch's has come: read_group tells
+        if len(group) != self._entries:
+            refuse_names(self.rule, group)
+            self._entries = len(group)
         if not self._with_tensors and not contested:
             try:
                 if self._pick(group) == self.plan.seen:

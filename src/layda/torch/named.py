@@ -9,8 +9,8 @@ from typing import Any
 
 from layda.rule import Rule
 from layda.rules import ALL
+from layda.torch.names import BETAS, advice, unified
 from layda.torch.optimizer import Optimizer
-from layda.torch.settings import group_name
 from layda.torch.sgd import SGD
 
 __all__ = ["NAMED", "named"]
@@ -27,14 +27,10 @@ def named(rule: type[Rule]) -> type[Optimizer]:
     >>> named(Nesterov).__name__, list(inspect.signature(named(Nesterov)).parameters)[:4]
     ('Nesterov', ['params', 'lr', 'momentum', 'weight_decay'])
     """
-    signature = inspect.Signature([*_parameters(rule), *(_ALL_HAVE[name] for name in _OWN)])
+    signature = inspect.Signature([*_parameters(rule), *_of_torch(rule), *(_ALL_HAVE[name] for name in _OWN)])
 
     def __init__(self: Optimizer, *args: Any, **kwargs: Any) -> None:  # noqa: N807 - it becomes the class's own
-        try:
-            bound = signature.bind(*args, **kwargs)
-        except TypeError as error:
-            raise TypeError(f"{rule.__name__}: {error}; its arguments are {signature}") from None
-        _begin(self, rule, bound.arguments)
+        _begin(self, rule, _bound(rule, signature, args, kwargs))
 
     __init__.__signature__ = _with_self(signature)  # type: ignore[attr-defined]
     __init__.__doc__ = None
@@ -45,10 +41,39 @@ def named(rule: type[Rule]) -> type[Optimizer]:
     return made
 
 
+def _bound(
+    rule: type[Rule], signature: inspect.Signature, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> dict[str, Any]:
+    """The arguments by name.
+
+    Raises:
+        TypeError: they do not fit; with what to write instead of a name that is meant for a setting.
+    """
+    try:
+        return signature.bind(*args, **kwargs).arguments
+    except TypeError as error:
+        known = tuple(signature.parameters)
+        told = {name: advice(name, known[1:]) for name in kwargs if name not in known}
+        remedies = [f"{name}: {remedy}" for name, remedy in told.items() if remedy]
+        raise TypeError("; ".join([f"{rule.__name__}: {error}", *remedies, f"its arguments are {signature}"])) from None
+
+
 def _blank(rule: type[Rule]) -> Optimizer:
     """An optimizer of a rule of the user's, as pickle and deepcopy fill it."""
     made = named(rule)
     return made.__new__(made)
+
+
+def _argument(field: str) -> str:
+    return "lr" if field == "learning_rate" else field
+
+
+def _of_torch(rule: type[Rule]) -> list[inspect.Parameter]:
+    """torch's names for the same: ``betas`` and ``eps``."""
+    own = [field.name for field in dataclasses.fields(rule)]
+    found = [name for name, meant in (("betas", BETAS), ("eps", ("epsilon",))) if all(one in own for one in meant)]
+    kind = inspect.Parameter.KEYWORD_ONLY
+    return [inspect.Parameter(name, kind, default=None) for name in found if name not in own]
 
 
 def _parameters(rule: type[Rule]) -> list[inspect.Parameter]:
@@ -58,7 +83,7 @@ def _parameters(rule: type[Rule]) -> list[inspect.Parameter]:
     found = [inspect.Parameter("params", kind)]
     for field in own:
         annotation: Any = type(field.default).__name__ if isinstance(field.default, str | bool) else "float"
-        found.append(inspect.Parameter(group_name(field.name), kind, default=field.default, annotation=annotation))
+        found.append(inspect.Parameter(_argument(field.name), kind, default=field.default, annotation=annotation))
     return [*found, inspect.Parameter("maximize", kind, default=False, annotation="bool")]
 
 
@@ -70,7 +95,9 @@ def _with_self(signature: inspect.Signature) -> inspect.Signature:
 def _begin(optimizer: Optimizer, rule: type[Rule], given: dict[str, Any]) -> None:
     """Divide the arguments between the rule and what every optimizer has."""
     rest = {name: given[name] for name in ("maximize", *_OWN) if name in given}
-    names = {group_name(field.name): field.name for field in dataclasses.fields(rule)}
+    names = {_argument(field.name): field.name for field in dataclasses.fields(rule)}
+    unset = [name for name in ("betas", "eps") if name not in names and given.get(name) is None]
+    given = unified({name: value for name, value in given.items() if name not in unset}, names)
     settings = {names[name]: value for name, value in given.items() if name in names and name != "lr"}
     Optimizer.__init__(optimizer, given["params"], rule(**settings), given.get("lr"), **rest)
 
@@ -83,6 +110,8 @@ def _document(rule: type[Rule]) -> str:
     """The rule's own docstring, without its example, and what holds for all optimizers."""
     own = inspect.cleandoc(rule.__doc__ or "").split("\n>>> ")[0].rstrip()
     own = own.replace("    learning_rate: ", "    lr: ")
+    if _of_torch(rule):
+        own += "\n\nPyTorch's ``betas=(β₁, β₂)`` and ``eps`` mean the same; a group holds ``betas``."
     return (
         f"{own}\n\nEvery other argument is that of :class:`layda.torch.Optimizer`; weight decay is coupled "
         "(g ← g + λx) unless ``decoupled`` (x ← x − αλx).\n\n"
@@ -108,10 +137,7 @@ def _sgd() -> type[Optimizer]:
     signature = inspect.Signature(parameters)
 
     def __init__(self: Optimizer, *args: Any, **kwargs: Any) -> None:  # noqa: N807 - as above
-        try:
-            given = signature.bind(*args, **kwargs).arguments
-        except TypeError as error:
-            raise TypeError(f"SGD: {error}; its arguments are {signature}") from None
+        given = _bound(SGD, signature, args, kwargs)
         given.pop("foreach", None)  # how torch computes, not what
         _begin(self, SGD, given)
 

@@ -11,23 +11,20 @@ from typing import Any
 import numpy as np
 import torch
 
-from layda.errors import ComputationError, SettingError, nearest
+from layda.errors import ComputationError, SettingError
 from layda.rule import Rule
 from layda.schedules import Schedule
 from layda.torch import checkpoint
 from layda.torch.answers import answers
-from layda.torch.settings import GroupPlan, read_group, settings_of, split_schedules
+from layda.torch.common import OfRun, check, check_run, shown
+from layda.torch.names import refuse_names
+from layda.torch.settings import GroupPlan, read_group, settings_of, split_schedules, taken
 from layda.torch.step import StepPlan
 from layda.torch.tensors import refuse_parameter
 
 __all__ = ["Optimizer"]
 
 _is_compiling = torch.compiler.is_compiling
-
-_POLICIES = ("skip", "raise", "pass")
-_FOR_ALL = ("rule", "nonfinite", "state_dtype", "rounding", "seed", "fused")
-_ROUNDINGS = ("stochastic", "nearest")
-_STATE_DTYPES = (None, torch.float64, torch.float32, torch.bfloat16)  # float16: squares vanish, sums overflow
 
 
 class Optimizer(torch.optim.Optimizer):
@@ -38,7 +35,9 @@ class Optimizer(torch.optim.Optimizer):
 
     A changed ``lr`` does what the rule's equation says: with ``form="velocity"`` (v ← βv + αg) it scales what enters
     the velocity from now on, while what has been gathered keeps its pace; with ``form="step"`` (x ← x − αv,
-    PyTorch's own) it changes the pace at once.
+    PyTorch's own) it changes the pace at once. ``OneCycleLR`` and ``CyclicLR`` also cycle ``momentum``, or the first of
+    ``betas``; a rule that has neither takes ``cycle_momentum=False``. Adam's bias correction then divides by one minus
+    the product of the β₁ that were used, where PyTorch takes the present one, 1 − β₁ᵗ.
 
     **Bytes** for each parameter: as many numbers as the rule has slots, in the parameter's dtype, but float32 for
     bfloat16 and float16; ``state_dtype=torch.bfloat16`` halves what float32 takes. Heavy ball: 4 bytes, or 2.
@@ -56,8 +55,9 @@ class Optimizer(torch.optim.Optimizer):
         state_dtype: what the slots are kept in, instead of the above.
         rounding: how what is kept in bfloat16 is rounded: ``"stochastic"`` (small changes are kept in the mean) or
             ``"nearest"``. Arithmetic is in float32.
-        seed: of stochastic rounding. The same seed gives the same bits. Like all of these, it belongs to the code that
-            makes the optimizer and is no part of ``state_dict()``: give it again where a run goes on.
+        seed: of stochastic rounding. The same seed gives the same bits. With ``rounding`` and :attr:`skipped` it is
+            part of ``state_dict()``, so that a run goes on with its own; all else that is no setting of a group belongs
+            to the code that makes the optimizer.
         fused: whether kernels take the step; ``None``: where there is one for the parameters. ``False``: the
             readable twin.
         differentiable: let autograd see the step (the readable twin takes it).
@@ -76,6 +76,8 @@ class Optimizer(torch.optim.Optimizer):
     >>> x.tolist()
     [-0.25]
     """
+
+    rounding, seed, skipped = OfRun(), OfRun(), OfRun()
 
     def __init__(
         self,
@@ -100,24 +102,21 @@ class Optimizer(torch.optim.Optimizer):
                 f"restart is {rule.restart!r}; allowed is 'never': a restart asks about all coordinates at once, which "
                 "an optimizer's step does not; leave it out"
             )
-        _check("nonfinite", nonfinite, _POLICIES)
-        _check("rounding", rounding, _ROUNDINGS)
-        _check("state_dtype", state_dtype, _STATE_DTYPES)
-        _check("fused", fused, (None, True, False))
-        if not _is_seed(seed):
-            raise SettingError(f"seed is {seed!r}; allowed is a whole number from 0 to 2**32 - 1")
+        for name, value in (("nonfinite", nonfinite), ("state_dtype", state_dtype), ("fused", fused)):
+            check(name, value)
+        run = {"rounding": rounding, "seed": seed, "skipped": 0}
+        check_run(run)
         if fused and differentiable:
             raise SettingError("fused and differentiable are both True; a kernel has no derivative; leave fused out")
         if lr is not None:
             rule = _with_rate(rule, lr)
         self.rule = rule
-        self.nonfinite, self.rounding, self.state_dtype, self.seed = nonfinite, rounding, state_dtype, seed
-        self.fused = fused
-        self.skipped = 0
+        self.nonfinite, self.state_dtype, self.fused = nonfinite, state_dtype, fused
         self._warned = False
         self._swapped: list[tuple[torch.Tensor, torch.Tensor]] | None = None
         self._plan: StepPlan | None = None
         defaults = settings_of(rule) | {"maximize": maximize, "differentiable": differentiable}
+        defaults |= {"rule": rule.name, "run": run}
         if isinstance(lr, torch.Tensor):
             defaults["lr"] = lr
         super().__init__(params, defaults)
@@ -128,7 +127,8 @@ class Optimizer(torch.optim.Optimizer):
         super().__setattr__(name, value)
 
     def __repr__(self) -> str:
-        return f"{super().__repr__()[:-1]}    rule: {type(self.rule).__name__}\n)"
+        lines = [line for line in super().__repr__().splitlines() if not line.startswith(("    rule: ", "    run: "))]
+        return "\n".join([*lines[:-1], *shown(self), ")"])
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Take up more parameters, with settings of their own; what is not given is as for the others.
@@ -140,19 +140,17 @@ class Optimizer(torch.optim.Optimizer):
         if not isinstance(given, dict) or "params" not in given:
             super().add_param_group(given)  # torch says what is wrong
             return
-        for name in ("learning_rate", *_FOR_ALL):
-            if name in given:
-                remedy = "write lr" if name == "learning_rate" else "give it to the optimizer, for all groups"
-                raise SettingError(f"a param group has {name!r}, which no group takes; {remedy}")
-        known = (*self.defaults, "params", "param_names", "steps", "schedules")
-        for name in given:
-            if name not in known and _close(str(name), known):
-                raise SettingError(f"a param group has {name!r}; {nearest(str(name), known)}")
-        param_group = dict(given)  # torch writes into it; the caller's stays as it is
-        merged = self.defaults | {key: value for key, value in param_group.items() if key != "params"}
+        merged = taken(self.rule, {key: value for key, value in given.items() if key != "params"}, self.defaults)
+        refuse_names(self.rule, merged)
+        if merged["rule"] != self.rule.name:
+            raise SettingError(
+                f"a param group has the rule {merged['rule']!r}; allowed is {self.rule.name!r}: give it to the "
+                "optimizer, for all groups"
+            )
+        merged["run"] = self.defaults["run"]  # also where the group comes from another optimizer
         split_schedules(self.rule, merged)
         read_group(self.rule, merged)
-        super().add_param_group(param_group | merged)
+        super().add_param_group({"params": given["params"]} | merged)
         try:
             for index, parameter in enumerate(self.param_groups[-1]["params"]):
                 refuse_parameter(parameter, self.name_of(len(self.param_groups) - 1, index))
@@ -289,9 +287,11 @@ class Optimizer(torch.optim.Optimizer):
 
     @torch._disable_dynamo  # type: ignore[attr-defined]  # torch.compiler.disable would import Dynamo
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from a saved state: one of this class, or of ``torch.optim.SGD`` (converted to the rule's form).
+        """Go on from a saved state: this rule's, or one of ``torch.optim`` that the rule continues.
 
-        Slots keep the dtype of this optimizer. Of a torch state the settings are taken over, too.
+        Those are SGD's (converted to the rule's form), and Adam's, AdamW's and NAdam's without ``amsgrad``. Slots keep
+        the dtype of this optimizer. Settings are the state's, with the seed and the rounding. (The other way round,
+        torch's optimizers load a state of layda's without a word and fail at their next step.)
 
         Raises:
             SettingError: the state belongs to another rule, other parameters, or a run that this rule cannot continue.
@@ -304,7 +304,7 @@ class Optimizer(torch.optim.Optimizer):
         """What pickle and deepcopy keep."""
         if self._swapped is not None:
             raise SettingError("a copy inside estimates(), where parameters hold the answer; leave the block first")
-        names = ("rule", "nonfinite", "rounding", "state_dtype", "seed", "fused", "skipped", "_warned")
+        names = ("rule", "nonfinite", "state_dtype", "fused", "_warned")
         return super().__getstate__() | {name: getattr(self, name) for name in names}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -328,21 +328,6 @@ class Optimizer(torch.optim.Optimizer):
 def _outside(optimizer: Optimizer, closure: Callable[[], Any] | None) -> Any:
     """The step between two compiled graphs: one call of a kernel of its own, for which new settings compile nothing."""
     return optimizer.step(closure)
-
-
-def _check(name: str, value: Any, allowed: tuple[Any, ...]) -> None:
-    if not any(value is one or (isinstance(value, str) and value == one) for one in allowed):
-        raise SettingError(f"{name} is {value!r}; allowed are {', '.join(map(repr, allowed))}")
-
-
-def _is_seed(seed: Any) -> bool:
-    return isinstance(seed, int) and not isinstance(seed, bool) and 0 <= seed < 1 << 32
-
-
-def _close(name: str, known: tuple[str, ...]) -> bool:
-    from difflib import get_close_matches
-
-    return bool(get_close_matches(name, known, 1, 0.8))
 
 
 def _with_rate(rule: Rule, lr: Any) -> Rule:

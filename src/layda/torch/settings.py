@@ -1,14 +1,15 @@
 """Param groups: the settings of a rule as torch keeps them, a plain dict that schedulers and users change at will.
 
-A group holds every field of the rule by its name, the learning rate as ``lr`` because torch's schedulers know it so. A
-setting that follows one of layda's schedules is a plain number there, too (that of the step that comes next), and the
-schedule stands beside it, under ``schedules``.
+A group holds every field of the rule by its name, but the learning rate as ``lr`` and the pair (beta1, beta2) as
+``betas``, because torch's schedulers know them so (:func:`layda.torch.names.keys_of`). A setting that follows one of
+layda's schedules is a plain number there, too (that of the step that comes next), and the schedule stands beside it,
+under ``schedules``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -16,15 +17,9 @@ import torch
 from layda.errors import SettingError
 from layda.rule import Rule, Stepper
 from layda.schedules import Schedule
+from layda.torch.names import keys_of, pair, unified
 
-__all__ = ["GroupPlan", "group_name", "number_in", "read_group", "settings_of", "split_schedules"]
-
-_NOT_HERE = ("restart",)  # what one coordinate's step alone cannot do
-
-
-def group_name(field: str) -> str:
-    """How a group calls a field of the rule."""
-    return "lr" if field == "learning_rate" else field
+__all__ = ["GroupPlan", "begin_schedules", "number_in", "read_group", "settings_of", "split_schedules", "taken"]
 
 
 def settings_of(rule: Rule) -> dict[str, Any]:
@@ -34,7 +29,36 @@ def settings_of(rule: Rule) -> dict[str, Any]:
     >>> settings_of(HeavyBall(0.1))
     {'weight_decay': 0.0, 'decoupled': False, 'lr': 0.1, 'momentum': 0.9, 'form': 'velocity'}
     """
-    return {group_name(field.name): getattr(rule, field.name) for field in fields(rule) if field.name not in _NOT_HERE}
+    found: dict[str, Any] = {}
+    for key, names in keys_of(type(rule)).items():
+        values = tuple(getattr(rule, name) for name in names)
+        found[key] = values if len(names) > 1 else values[0]
+    return found
+
+
+def taken(rule: Rule, given: Mapping[str, Any], usual: Mapping[str, Any]) -> dict[str, Any]:
+    """A new group's settings as a group holds them: beta1 and beta2 become ``betas``, each as usual where not given."""
+    keys = keys_of(type(rule))
+    found = unified(given, [name for names in keys.values() for name in names])
+    for key, names in keys.items():
+        if len(names) > 1 and any(name in found for name in names):
+            values = zip(names, usual[key], strict=True)
+            found[key] = tuple(found.pop(name, value) for name, value in values)
+    return dict(usual) | found
+
+
+def _fields_in(rule: Rule, group: Mapping[str, Any]) -> dict[str, Any]:
+    """The rule's fields as the group has them.
+
+    Raises:
+        SettingError: one is missing.
+    """
+    found: dict[str, Any] = {}
+    for key, names in keys_of(type(rule)).items():
+        if key not in group:
+            raise SettingError(f"a param group has lost its setting {key!r}; put it back: group[{key!r}] = …")
+        found |= dict(zip(names, pair(group[key]) if len(names) > 1 else (group[key],), strict=True))
+    return found
 
 
 def number_in(value: Any) -> Any:
@@ -75,21 +99,13 @@ def read_group(rule: Rule, group: Mapping[str, Any]) -> GroupPlan:
             changed by somebody else.
     """
     schedules: Mapping[str, Any] = group.get("schedules", {})
-    values: dict[str, Any] = {}
-    tensors: dict[str, torch.Tensor] = {}
-    for field in fields(rule):
-        if field.name in _NOT_HERE:
-            continue
-        name = group_name(field.name)
-        if name not in group:
-            raise SettingError(f"a param group has lost its setting {name!r}; put it back: group[{name!r}] = …")
-        value = group[name]
-        if name in schedules:
-            _check_untouched(name, value, group)
-            value = schedules[name]
-        elif isinstance(value, torch.Tensor):
-            tensors[field.name] = value
-        values[field.name] = number_in(value)
+    found = _fields_in(rule, group)
+    tensors = {name: value for name, value in found.items() if isinstance(value, torch.Tensor)}
+    for key in schedules:
+        _check_untouched(key, group[key], group)
+    if schedules:
+        found = _fields_in(rule, {**group, **schedules})
+    values = {name: number_in(value) for name, value in found.items()}
     if not isinstance(group["maximize"], bool):
         raise SettingError(f"maximize is {group['maximize']!r}; allowed are True and False")
     stepper = Stepper(replace(rule, **values))
@@ -99,8 +115,7 @@ def read_group(rule: Rule, group: Mapping[str, Any]) -> GroupPlan:
 
 def watched(rule: Rule, group: Mapping[str, Any]) -> tuple[Any, ...]:
     """The values that decide what a step does."""
-    names = [group_name(field.name) for field in fields(rule) if field.name not in _NOT_HERE]
-    values = (group.get(name) for name in (*names, "maximize", "differentiable"))
+    values = (group.get(name) for name in (*keys_of(type(rule)), "maximize", "differentiable"))
     return tuple(tuple(value) if isinstance(value, list) else value for value in values)
 
 
@@ -121,8 +136,7 @@ def split_schedules(rule: Rule, group: dict[str, Any]) -> None:
         SettingError: a setting out of its range.
     """
     found: dict[str, Any] = {}
-    for field in fields(rule):
-        name = group_name(field.name)
+    for name in keys_of(type(rule)):
         value = group.get(name)
         if isinstance(value, Schedule) or (isinstance(value, tuple) and any(isinstance(v, Schedule) for v in value)):
             found[name] = value
@@ -131,23 +145,19 @@ def split_schedules(rule: Rule, group: dict[str, Any]) -> None:
         return
     group["schedules"] = found
     group["scheduled"] = {}
-    values = {
-        field.name: number_in(group[group_name(field.name)]) for field in fields(rule) if field.name not in _NOT_HERE
-    }
-    stepper = Stepper(replace(rule, **values))
-    group["schedule_state"] = list(_initial(stepper))
+    values = {name: number_in(value) for name, value in _fields_in(rule, group).items()}
+    begin_schedules(Stepper(replace(rule, **values)), group)
+
+
+def begin_schedules(stepper: Stepper, group: dict[str, Any]) -> None:
+    """Write into the group where its schedules begin."""
+    group["schedule_state"] = list(stepper.start(stepper.numbers, 0.0).schedules)
     show_scheduled(stepper, group)
-
-
-def _initial(stepper: Stepper) -> tuple[float, ...]:
-    return stepper.start(stepper.numbers, 0.0).schedules
 
 
 def show_scheduled(stepper: Stepper, group: dict[str, Any]) -> None:
     """Write into the group what its scheduled settings are at the step that comes next."""
     now = stepper.resolved(stepper.numbers, float(group["steps"]), tuple(group["schedule_state"]))
-    for field in fields(now):
-        name = group_name(field.name)
+    for name, value in settings_of(now).items():
         if name in group["schedules"]:
-            group[name] = getattr(now, field.name)
-            group["scheduled"][name] = group[name]
+            group[name] = group["scheduled"][name] = value
