@@ -19,6 +19,7 @@ from layda.cli.theory import theory
 from layda.cli.tune import tune
 from layda.cli.weights import weights
 from layda.errors import FormulaError, LaydaError
+from layda.specs.files import failure_in_file
 
 __all__ = ["app", "run"]
 
@@ -83,7 +84,10 @@ def run(arguments: list[str]) -> int:
         if isinstance(error, _CLICK_EXCEPTION):
             message: str = error.format_message()  # type: ignore[attr-defined]  # Click's own exceptions have it
             return fail(message) if message else 2
-        raise
+        told = failure_in_file(error)
+        if told is None:
+            raise
+        return fail(told)
     return result if isinstance(result, int) else 0
 
 

@@ -104,7 +104,7 @@ def code(
             f"code was asked for of {type(what).__name__}; allowed are a run, a race, a rule or a rule's text"
         )
     rule = to_rule(what)
-    target = to_objective("x^2/2" if objective is None else objective)
+    target = to_objective("x^2/2" if objective is None else objective, start=start)
     if objective is None:
         target = replace(target, equation="Put your own loss here.", start=(1.0,))
     first = resolve_start(target, start, 0)
