@@ -119,6 +119,7 @@ def test_the_cache_is_shown_and_cleared(capsys):
 )
 def test_what_is_refused(arguments, words, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("layda.cli.sweep_run._PATIENCE", "0.3s")
     assert _run(*arguments) == 2
     error = capsys.readouterr().err
     assert words in error
