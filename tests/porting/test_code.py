@@ -58,7 +58,7 @@ RATES = (
 
 @pytest.fixture(autouse=True)
 def settings_of_the_libraries_stay() -> Iterator[None]:
-    """The scripts switch their library to float64."""
+    """The scripts switch their library to float64; XLA compiles hundreds of steps here, and polishes none."""
     with contextlib.ExitStack() as stack:
         with contextlib.suppress(ImportError):
             import torch
@@ -68,6 +68,9 @@ def settings_of_the_libraries_stay() -> Iterator[None]:
             import jax
 
             stack.callback(jax.config.update, "jax_enable_x64", jax.config.jax_enable_x64)
+            polished = jax.config.read("jax_disable_most_optimizations")
+            stack.callback(jax.config.update, "jax_disable_most_optimizations", polished)
+            jax.config.update("jax_disable_most_optimizations", True)
         yield
 
 
