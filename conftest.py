@@ -27,7 +27,7 @@ os.environ["MPLBACKEND"] = "Agg"  # before anything imports matplotlib; subproce
 
 @pytest.fixture(autouse=True)
 def neutral_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Take away what a user's shell may set; what is compiled is kept for all tests of a process; returns the folder."""
+    """Take away what a user's shell may set; what is compiled is kept for all tests of a process: its folder."""
     for name in list(os.environ):
         if name.startswith("LAYDA_") or name in {"NO_COLOR", "FORCE_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "COLUMNS"}:
             monkeypatch.delenv(name)
