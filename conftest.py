@@ -27,10 +27,20 @@ os.environ["MPLBACKEND"] = "Agg"  # before anything imports matplotlib; subproce
 
 @pytest.fixture(autouse=True)
 def neutral_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Take away what a user's shell may set, and give every test a cache of its own; returns its folder."""
+    """Take away what a user's shell may set; what is compiled is kept for all tests of a process: its folder."""
     for name in list(os.environ):
         if name.startswith("LAYDA_") or name in {"NO_COLOR", "FORCE_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "COLUMNS"}:
             monkeypatch.delenv(name)
+    cache = tmp_path_factory.getbasetemp() / "kept"
+    monkeypatch.setenv("LAYDA_CACHE_DIR", str(cache))
+    return cache
+
+
+@pytest.fixture
+def own_cache(
+    neutral_environment: Path, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A cache of the test's own, empty, for tests of what is kept; returns its folder."""
     cache = tmp_path_factory.mktemp("cache", numbered=True)
     monkeypatch.setenv("LAYDA_CACHE_DIR", str(cache))
     return cache

@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import numpy as np
 import torch
-from comparison import Outcome, chosen, compare, options, report
+from comparison import Outcome, carry_out
 from torch import nn
 from torch_rules import RULES, train
 
@@ -85,11 +85,8 @@ def training(steps: int, rule: str, rate: float, seed: int) -> Outcome:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Compare and tell."""
-    given = options(__doc__, steps=200).parse_args(arguments)
     grids = {rule: tuple(3.0 * rate for rate in grid) for rule, grid in RULES.items()}
-    rules = chosen(given, grids)
-    found = compare(TASK, "bits a character", lambda *one: training(given.steps, *one), rules, given.seeds)
-    report([found], given.save)
+    carry_out(__doc__, arguments, [TASK], "bits a character", lambda _, *one: training(*one), grids, steps=200)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -171,7 +172,7 @@ def _ends(axes: Any, found: Comparison) -> None:
     axes.grid(axis="x", alpha=0.3)
 
 
-def options(about: str, steps: int) -> argparse.ArgumentParser:
+def options(about: str | None, steps: int) -> argparse.ArgumentParser:
     """The arguments that all examples take."""
     parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=5, help="trainings of every rule")
@@ -193,6 +194,32 @@ def chosen(given: argparse.Namespace, rules: Mapping[str, Sequence[float]]) -> d
     wanted = set(given.rules or rules)
     wanted |= {SHORT[rule] for rule in wanted if rule in SHORT}
     return {rule: grid for rule, grid in rules.items() if rule in wanted}
+
+
+def carry_out(
+    about: str | None,
+    arguments: Sequence[str] | None,
+    tasks: Sequence[str],
+    merit: str,
+    train: Callable[[str, int, str, float, int], Outcome],
+    rules: Mapping[str, Sequence[float]],
+    steps: int,
+) -> None:
+    """A whole example: read the arguments, compare the rules on every task, tell.
+
+    Args:
+        about: the example's description, for ``--help``.
+        arguments: of the command line; ``None`` for those of the process.
+        tasks: what is learnt, by name.
+        merit: what ``held_out`` is.
+        train: (task, steps, rule, rate, seed) -> what the training came to.
+        rules: rule -> the rates that are tried.
+        steps: the usual budget.
+    """
+    given = options(about, steps).parse_args(arguments)
+    wanted = chosen(given, rules)
+    found = [compare(task, merit, partial(train, task, given.steps), wanted, given.seeds) for task in tasks]
+    report(found, given.save)
 
 
 def report(found: Sequence[Comparison], save: Path | None) -> None:

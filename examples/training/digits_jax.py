@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from comparison import GRID, SHORT, Outcome, chosen, compare, options, report
+from comparison import GRID, SHORT, Outcome, carry_out
 from digits import batches, load
 
 import layda.jax
@@ -127,13 +127,7 @@ def training(net: str, steps: int, rule: str, rate: float, seed: int) -> Outcome
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Compare and tell."""
-    given = options(__doc__, steps=360).parse_args(arguments)
-    rules = chosen(given, RULES)
-    found = [
-        compare(net, "accuracy, %", lambda *one, net=net: training(net, given.steps, *one), rules, given.seeds)
-        for net in NETS
-    ]
-    report(found, given.save)
+    carry_out(__doc__, arguments, list(NETS), "accuracy, %", training, RULES, steps=360)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 
 import torch
-from comparison import Outcome, chosen, compare, options, report
+from comparison import Outcome, carry_out
 from digits import batches, load
 from torch import nn
 from torch_rules import RULES, train
@@ -57,13 +57,7 @@ def training(net: str, steps: int, rule: str, rate: float, seed: int) -> Outcome
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Compare and tell."""
-    given = options(__doc__, steps=360).parse_args(arguments)
-    rules = chosen(given, RULES)
-    found = [
-        compare(net, "accuracy, %", lambda *one, net=net: training(net, given.steps, *one), rules, given.seeds)
-        for net in NETS
-    ]
-    report(found, given.save)
+    carry_out(__doc__, arguments, list(NETS), "accuracy, %", training, RULES, steps=360)
 
 
 if __name__ == "__main__":

@@ -6,9 +6,8 @@ are judged by) and ``step_gradient`` (what step k sees: for mini-batches another
 
 from __future__ import annotations
 
-import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -16,8 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from layda.errors import ComputationError, SettingError, TraceError
-from layda.program import Program, hessian, hessian_product, trace, value_and_gradient
+from layda.errors import ComputationError, SettingError
+from layda.program import Program, hessian, hessian_product, value_and_gradient
+from layda.program.coordinates import counted, default_coordinates, label_of, trace_coordinates, written_down
 from layda.program.tracing import Graph
 
 __all__ = [
@@ -267,7 +267,9 @@ def from_function(
 
     Args:
         function: ``f(x, y, …)`` written with operators, NumPy ufuncs and ``layda.functions``; no branch on a value.
-        dimension: the number of coordinates of a function that takes ``*x``.
+            Or ``f(p)`` of all coordinates in one array, as SciPy's are; then ``dimension``, ``coordinates`` or
+            ``start`` says how many there are.
+        dimension: the number of coordinates of a function that takes ``*x`` or one array.
         coordinates: their names; by default the function's own.
         box: one interval for all coordinates, or one for each; by default −5 to 5.
         start: the usual start; by default the middle of the box.
@@ -282,20 +284,23 @@ def from_function(
     >>> bowl = from_function(lambda x, y: x * x + 4 * y * y, start=(2.0, 1.0))
     >>> bowl.value_and_gradient(np.array([2.0, 1.0]))
     (8.0, array([4., 8.]))
+    >>> from_function(lambda p: (p**2).sum(), dimension=3).coordinates
+    ('x', 'y', 'z')
     """
-    names = _coordinate_names(function, dimension, coordinates)
-    program = trace(function, names)
-    if len(program.outputs) != 1:
-        raise TraceError(f"an objective returns one number; {_label(function)} returned {len(program.outputs)}")
+    if coordinates is not None:
+        if dimension is not None and dimension != len(coordinates):
+            raise SettingError(f"dimension={dimension} but {len(coordinates)} coordinates were named")
+        dimension = len(coordinates)
+    names, program, of_array = written_down(function, dimension, coordinates, counted(start))
     intervals = _intervals(box, len(names))
     return TracedObjective(
-        name=name or _label(function),
+        name=name or label_of(function),
         coordinates=tuple(names),
         box=intervals,
         start=_start(start, intervals),
         minima=None if minima is None else tuple(minima),
         program=program,
-        defined=None if defined is None else trace(defined, names),
+        defined=None if defined is None else trace_coordinates(defined, names, of_array),
         **about,
     )
 
@@ -330,7 +335,7 @@ def black_box(
     intervals = _intervals(box, len(names))
     notes = () if gradient is not None else ("gradient by central differences: two more evaluations per coordinate",)
     return BlackBox(
-        name=name or _label(function),
+        name=name or label_of(function),
         coordinates=tuple(names),
         box=intervals,
         start=_start(start, intervals),
@@ -339,44 +344,6 @@ def black_box(
         gradient=gradient,
         notes=notes,
     )
-
-
-def default_coordinates(dimension: int) -> list[str]:
-    """x, y, z for up to three coordinates, else x1, x2, and so on.
-
-    >>> default_coordinates(2), default_coordinates(4)
-    (['x', 'y'], ['x1', 'x2', 'x3', 'x4'])
-    """
-    if dimension < 1:
-        raise SettingError(f"dimension is {dimension}; allowed is a whole number, 1 or more")
-    return list("xyz")[:dimension] if dimension <= 3 else [f"x{index + 1}" for index in range(dimension)]
-
-
-def _label(function: Any) -> str:
-    named = getattr(function, "__name__", type(function).__name__)
-    return "function" if named == "<lambda>" else str(named)
-
-
-def _coordinate_names(
-    function: Callable[..., Any], dimension: int | None, coordinates: Sequence[str] | None
-) -> list[str]:
-    if coordinates is not None:
-        if dimension is not None and dimension != len(coordinates):
-            raise SettingError(f"dimension={dimension} but {len(coordinates)} coordinates were named")
-        return list(coordinates)
-    parameters: Mapping[str, inspect.Parameter] = inspect.signature(function).parameters
-    if any(parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters.values()):
-        if dimension is None:
-            raise SettingError(f"{_label(function)} takes any number of coordinates; say how many with dimension=…")
-        return default_coordinates(dimension)
-    names = [
-        parameter.name
-        for parameter in parameters.values()
-        if parameter.default is parameter.empty and parameter.kind is not parameter.KEYWORD_ONLY
-    ]
-    if dimension is not None and dimension != len(names):
-        raise SettingError(f"{_label(function)} takes {len(names)} coordinates, not {dimension}; use *x for any number")
-    return names
 
 
 def _intervals(box: Any, dimension: int) -> tuple[tuple[float, float], ...]:

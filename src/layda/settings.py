@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,26 @@ import numpy as np
 
 from layda.errors import SettingError, nearest
 
-__all__ = ["Range", "choice", "constant", "hyperparameter", "numbers_of", "replaced", "validate"]
+__all__ = [
+    "Range", "choice", "constant", "hyperparameter", "name_here", "numbers_of", "replaced", "validate",
+]  # fmt: skip
+
+_ELSEWHERE: dict[str, tuple[str, ...]] = {
+    "lr": ("learning_rate", "initial"), "alpha": ("learning_rate",), "eta": ("learning_rate",),
+    "rate": ("learning_rate",), "learningrate": ("learning_rate",), "stepsize": ("learning_rate", "every"),
+    "initlr": ("initial",), "initiallr": ("initial",), "initiallearningrate": ("initial",), "initvalue": ("initial",),
+    "value": ("constant",), "b": ("momentum", "beta1"), "beta": ("momentum", "beta1"), "mu": ("momentum", "beta1"),
+    "rho": ("momentum", "beta2"), "m": ("momentum", "beta1"), "momentum": ("beta1", "momenta"),
+    "b1": ("beta1", "momentum"), "beta1": ("momentum",), "b2": ("beta2",),
+    "betas": ("beta1+beta2", "momenta", "momentum"),
+    "momentums": ("momenta",), "eps": ("epsilon",), "epsroot": ("epsilon",), "wd": ("weight_decay",),
+    "l2": ("weight_decay",), "lambda": ("weight_decay",), "lam": ("weight_decay",),
+    "weightdecayrate": ("weight_decay",),
+    "decoupledweightdecay": ("decoupled",), "gamma": ("decay", "factor"), "delta": ("decay",),
+    "decayrate": ("decay", "factor"), "decaysteps": ("every", "steps"), "transitionsteps": ("every", "steps"),
+    "warmupsteps": ("steps",), "tmax": ("steps",), "etamin": ("final",), "drop": ("factor",),
+}  # fmt: skip
+"""What torch.optim, optax, Keras and papers call a setting -> what it is called here, the likeliest first."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +83,22 @@ def constant(default: float, low: float = -math.inf, high: float = math.inf) -> 
 def choice(*allowed: str) -> Any:
     """A dataclass field for one of several words; the first is the default."""
     return dataclasses.field(default=allowed[0], metadata={"allowed": allowed})
+
+
+def name_here(name: str, known: Collection[str]) -> str:
+    """Say how a setting that is known by another name elsewhere is called here, or which names come near it.
+
+    >>> name_here("lr", ["learning_rate", "momentum"]), name_here("betas", ["learning_rate", "beta1", "beta2"])
+    ('here it is called learning_rate', 'here it is called beta1 and beta2')
+    >>> name_here("momentun", ["learning_rate", "momentum"])
+    'did you mean momentum?'
+    """
+    plain = name.lower().replace("_", "").replace("-", "").rpartition(".")[2]
+    for candidate in _ELSEWHERE.get(plain, ()):
+        for path in (candidate, f"{candidate}.initial"):
+            if set(path.split("+")) <= set(known):
+                return f"here it is called {' and '.join(path.split('+'))}"
+    return nearest(name, known)
 
 
 def validate(owner: Any, scheduled: bool) -> None:

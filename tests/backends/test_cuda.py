@@ -292,10 +292,10 @@ def _refuse(*arguments):
 
 
 @needs_nvrtc
-def test_a_kernel_is_kept_and_a_damaged_one_compiled_again(neutral_environment, monkeypatch):
+def test_a_kernel_is_kept_and_a_damaged_one_compiled_again(own_cache, monkeypatch):
     source = _source("sphere", RULES[0])
     first = cuda.compiled(source, "sm_80")
-    (path,) = neutral_environment.glob("*.cubin")
+    (path,) = own_cache.glob("*.cubin")
     kept = path.read_bytes()
     with monkeypatch.context() as patched:
         patched.setattr("cuda.core.Program", _refuse)

@@ -174,14 +174,14 @@ def test_a_constant_beyond_single_precision_is_infinite_there():
     assert np.array_equal(found.verdict.values, wanted.verdict.values)
 
 
-def test_a_damaged_kernel_is_compiled_again(neutral_environment):
+def test_a_damaged_kernel_is_compiled_again(own_cache):
     def run(shift):
         return _compiled(trace(lambda x: x * 2.0 + shift), {"x": np.arange(5.0)}, 5)[0].tolist()
 
     assert run(0.125) == [0.125, 2.125, 4.125, 6.125, 8.125]
     kernels = list(cache.kept_files())
     assert kernels
-    assert all(path.parent == neutral_environment for path in kernels)
+    assert all(path.parent == own_cache for path in kernels)
     for path in kernels:
         data = bytearray(path.read_bytes())
         data[len(data) // 2] ^= 255
@@ -193,20 +193,20 @@ def test_a_damaged_kernel_is_compiled_again(neutral_environment):
     assert cache.kept_files() == {}
 
 
-def test_a_kept_file_under_another_name_is_not_believed(neutral_environment):
-    first, second = (neutral_environment / (letter * 64 + ".o") for letter in "ab")
+def test_a_kept_file_under_another_name_is_not_believed(own_cache):
+    first, second = (own_cache / (letter * 64 + ".o") for letter in "ab")
     cache.keep_file(first, b"one")
     assert cache.kept_file(first) == b"one"
     second.write_bytes(first.read_bytes())
     assert cache.kept_file(second) is None
 
 
-def test_what_is_not_ours_is_not_removed(neutral_environment):
-    cache.keep_file(neutral_environment / ("c" * 64 + ".o"), b"ours")
-    (neutral_environment / "mine.o").write_bytes(b"theirs")
-    (neutral_environment / ("d" * 64 + ".o")).mkdir()
+def test_what_is_not_ours_is_not_removed(own_cache):
+    cache.keep_file(own_cache / ("c" * 64 + ".o"), b"ours")
+    (own_cache / "mine.o").write_bytes(b"theirs")
+    (own_cache / ("d" * 64 + ".o")).mkdir()
     assert [path.stem[0] for path in cache.clear_cache()] == ["c"]
-    assert (neutral_environment / "mine.o").exists()
+    assert (own_cache / "mine.o").exists()
 
 
 def test_a_cache_that_cannot_be_written_is_done_without(monkeypatch, tmp_path):
@@ -216,13 +216,13 @@ def test_a_cache_that_cannot_be_written_is_done_without(monkeypatch, tmp_path):
     assert _compiled(trace(lambda x: x * 3.0 + 0.375), {"x": np.ones(3)}, 3)[0].tolist() == [3.375] * 3
 
 
-def test_several_processes_share_the_cache(neutral_environment):
+def test_several_processes_share_the_cache(own_cache):
     code = (
         "from layda.run.ensemble import ensemble\n"
         "print(ensemble('himmelblau', 'heavy-ball', 50, steps=20).position.values.sum().hex())"
     )
     pytest.importorskip("xarray")
-    environment = dict(os.environ) | {"LAYDA_CACHE_DIR": str(neutral_environment)}
+    environment = dict(os.environ) | {"LAYDA_CACHE_DIR": str(own_cache)}
     command = [sys.executable, "-c", code]
     jobs = [
         subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)  # noqa: S603 - our own script
@@ -231,4 +231,4 @@ def test_several_processes_share_the_cache(neutral_environment):
     outputs = {job.communicate()[0] for job in jobs}
     assert len(outputs) == 1
     assert outputs.pop().startswith(("0x", "-0x"))
-    assert not list(neutral_environment.glob("*.tmp"))
+    assert not list(own_cache.glob("*.tmp"))

@@ -78,7 +78,7 @@ def test_a_race_from_many_starts(tmp_path, capsys):
     assert all(sum(one["count"] for one in row["shares"]) == 40 for row in data["contestants"])
 
 
-def test_the_cache_is_shown_and_cleared(capsys):
+def test_the_cache_is_shown_and_cleared(capsys, own_cache):
     assert _run("sweep", "x^4 + y^4 - 2x^2 - 3y^2 + x y/5", "--start", "x=-4:4:400", "--json") == 0
     capsys.readouterr()
     assert _run("cache", "show") == 0
@@ -119,6 +119,7 @@ def test_the_cache_is_shown_and_cleared(capsys):
 )
 def test_what_is_refused(arguments, words, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("layda.cli.sweep_run._PATIENCE", "0.3s")
     assert _run(*arguments) == 2
     error = capsys.readouterr().err
     assert words in error
@@ -155,7 +156,7 @@ def test_a_table_of_ones_own_is_swept(tmp_path, capsys):
     assert json.loads(capsys.readouterr().out)["axes"]["learning_rate"]["count"] == 2
 
 
-def test_the_cache_alone_is_shown(capsys):
+def test_the_cache_alone_is_shown(capsys, own_cache):
     assert _run("cache") == 0
     assert " compiled kernel" in capsys.readouterr().out
 

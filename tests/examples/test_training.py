@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import sys
 from collections.abc import Iterator
@@ -14,6 +15,20 @@ pytest.importorskip("sklearn", reason="the extra [data] is not installed")
 
 FOLDER = Path(__file__).parents[2] / "examples" / "training"
 OWN = ("comparison", "torch_rules", "digits", "digits_torch", "digits_jax", "characters_torch")
+
+
+@pytest.fixture
+def unpolished() -> Iterator[None]:
+    """XLA compiles every contestant's step anew, and each takes twenty: it need not polish them."""
+    with contextlib.suppress(ImportError):
+        import jax
+
+        before = jax.config.read("jax_disable_most_optimizations")
+        jax.config.update("jax_disable_most_optimizations", True)
+        yield
+        jax.config.update("jax_disable_most_optimizations", before)
+        return
+    yield
 
 
 @pytest.fixture
@@ -30,6 +45,7 @@ def _lines(text: str) -> dict[str, list[str]]:
     return {line[:28].strip(): line[28:].split() for line in lines}
 
 
+@pytest.mark.usefixtures("unpolished")
 @pytest.mark.parametrize("name", ["digits_torch", "characters_torch", "digits_jax"])
 def test_it_runs_and_draws(name: str, load: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("optax" if name.endswith("jax") else "torch", reason="the framework's extra is not installed")

@@ -96,12 +96,13 @@ def _answered(text: str, kind: str) -> Callable[[Any], None]:
 
 
 @contextmanager
-def browsed(address: str, routes: dict[str, str] | None = None, **look: Any) -> Iterator[Seen]:
+def browsed(address: str, routes: dict[str, str] | None = None, first: str = "", **look: Any) -> Iterator[Seen]:
     """Open an address in Chromium.
 
     Args:
         address: of the page.
         routes: addresses that are answered from memory: path -> text.
+        first: JavaScript that runs before the page's own.
         look: of the browser, such as ``viewport`` or ``reduced_motion``.
     """
     from playwright.sync_api import sync_playwright
@@ -117,6 +118,8 @@ def browsed(address: str, routes: dict[str, str] | None = None, **look: Any) -> 
             page.on("request", lambda request: seen.asked.append(request.url))
             page.on("console", lambda message: seen.said.append(message.text))
             page.on("pageerror", lambda fault: seen.said.append(str(fault)))
+            if first:
+                page.add_init_script(first)
             page.goto(address)
             yield seen
         finally:

@@ -58,7 +58,7 @@ RATES = (
 
 @pytest.fixture(autouse=True)
 def settings_of_the_libraries_stay() -> Iterator[None]:
-    """The scripts switch their library to float64."""
+    """The scripts switch their library to float64; XLA compiles hundreds of steps here, and polishes none."""
     with contextlib.ExitStack() as stack:
         with contextlib.suppress(ImportError):
             import torch
@@ -68,6 +68,9 @@ def settings_of_the_libraries_stay() -> Iterator[None]:
             import jax
 
             stack.callback(jax.config.update, "jax_enable_x64", jax.config.jax_enable_x64)
+            polished = jax.config.read("jax_disable_most_optimizations")
+            stack.callback(jax.config.update, "jax_disable_most_optimizations", polished)
+            jax.config.update("jax_disable_most_optimizations", True)
         yield
 
 
@@ -278,6 +281,13 @@ def test_a_rule_of_the_users_own(library: str) -> None:
     is_the_same("lecture", Odd(InverseTimeDecay(0.1, 0.1)), library)
 
 
+def test_what_is_said_of_a_rule_is_used() -> None:
+    text = layda.code(Adam, "torch", objective="himmelblau", start=[1.5, 2.5], steps=7)
+    assert "range(7)" in text
+    assert "[1.5, 2.5]" in text
+    assert "range(100)" in layda.code("adam", "torch")
+
+
 def test_the_form_is_said_where_it_matters() -> None:
     run = layda.descend("lecture", HeavyBall(ExponentialDecay(0.5, 0.9), 0.5), steps=5)
     assert "momentum=0.5 / 0.9" in layda.code(run, "torch")
@@ -290,7 +300,19 @@ def test_refusals() -> None:
     run = layda.descend("lecture", HeavyBall(0.1), steps=5)
     with pytest.raises(UnknownNameError, match="torch, optax, keras, not for 'tensorflow'"):
         layda.code(run, "tensorflow")
-    with pytest.raises(SettingError, match="which has its own; leave them out"):
-        layda.code(run, "torch", start=1.0)
+    with pytest.raises(UnknownNameError, match=r"not for \['torch'\]"):
+        layda.code(run, ["torch"])  # type: ignore[arg-type]
+    for more in ({"start": 1.0}, {"objective": "x^2"}, {"steps": 5}, {"steps": 0}):
+        with pytest.raises(
+            SettingError, match=f"^{next(iter(more))} .* which has its own; leave them out, or give its rule"
+        ):
+            layda.code(run, "torch", **more)  # type: ignore[arg-type]
+    with pytest.raises(SettingError, match=r"^start and steps were given with a run"):
+        layda.code(layda.race("x^2", ["adam"], start=1.0, steps=3), "torch", start=1.0, steps=3)
+    for wrong in (-1, 2.5, True, "many"):
+        with pytest.raises(SettingError, match=r"steps is .*; allowed is a whole number from 0"):
+            layda.code("adam", "torch", steps=wrong)  # type: ignore[arg-type]
+    with pytest.raises(SettingError, match="start has 3 numbers; himmelblau has 2"):
+        layda.code("adam", "torch", objective="himmelblau", start=[1, 2, 3])
     with pytest.raises(SettingError, match="allowed are a run, a race, a rule"):
         layda.code(3, "torch")  # type: ignore[arg-type]

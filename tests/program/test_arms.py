@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from layda import functions
@@ -75,6 +75,7 @@ def choices(draw):
     return trace(function)
 
 
+@settings(max_examples=settings.default.max_examples * 2 // 5)  # a quarter of a second each
 @given(choices())
 def test_choices_keep_their_bits(program):
     _same(program)

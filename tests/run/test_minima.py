@@ -29,10 +29,10 @@ def test_it_sees_the_bits_of_single_evaluations(text):
         assert (value, *slope) == (objective.value(place), *objective.value_and_gradient(place)[1])
 
 
-def test_what_is_kept_is_what_was_found(forgetful, neutral_environment, monkeypatch):
+def test_what_is_kept_is_what_was_found(forgetful, own_cache, monkeypatch):
     first = known_minima(to_objective(TEXT))
     assert len(first.minima) == 4
-    (kept,) = neutral_environment.glob("*.minima")
+    (kept,) = own_cache.glob("*.minima")
     forgetful.clear()
     with monkeypatch.context() as patched:
         patched.setattr(minima, "_search_box", lambda objective: pytest.fail("searched again"))

@@ -260,13 +260,13 @@ def test_the_tables_settings_are_those_that_tables_take(monkeypatch: pytest.Monk
         (":number", SpecError,
          "{file}: number is of type int; allowed are a function of the coordinates and an Objective; name one of them"),
         (":Stranger", SpecError,
-         "{file}: Stranger is of type type; allowed are a function of the coordinates and an Objective; name one of "
-         "them"),
+         "{file}: Stranger is a class; allowed are a function of the coordinates, an object that can be called, and an "
+         "Objective; write f = Stranger() below it, say, and name f"),
         (":ready:dimension=2", SettingError,
          "{file}: ready is an objective, which takes no settings; received 'dimension=2'; leave it out"),
         (":bowl:dimension=3", SettingError, "bowl takes 2 coordinates, not 3; use *x for any number"),
         (":any_number", SettingError,
-         "any_number takes any number of coordinates; say how many with dimension=…"),
+         "any_number takes any number of coordinates; say how many with a start or dimension=…"),
         (":any_number:size=3", UnknownNameError, "any_number has no setting 'size'; known: dimension"),
     ],
 )  # fmt: skip

@@ -34,6 +34,22 @@ def refused(text: Any, kind: type[LaydaError], **options: Any) -> str:
         ("hevy", UnknownNameError, "unknown rule 'hevy'; did you mean heavy-ball?"),
         ("HevyBall(0.1)", UnknownNameError, "unknown rule 'HevyBall'; did you mean heavy-ball?"),
         ("heavy-ball:momentun=0.9", UnknownNameError, "HeavyBall has no setting 'momentun'; did you mean momentum?"),
+        ("heavy-ball:lr=0.1", UnknownNameError, "HeavyBall has no setting 'lr'; here it is called learning_rate"),
+        ("heavy-ball:mu=0.9", UnknownNameError, "HeavyBall has no setting 'mu'; here it is called momentum"),
+        ("heavy-ball:beta=0.9", UnknownNameError, "HeavyBall has no setting 'beta'; here it is called momentum"),
+        ("heavy-ball:beta1=0.9", UnknownNameError, "HeavyBall has no setting 'beta1'; here it is called momentum"),
+        ("heavy-ball:wd=0.1", UnknownNameError, "HeavyBall has no setting 'wd'; here it is called weight_decay"),
+        ("adam:step-size=0.1", UnknownNameError, "Adam has no setting 'step_size'; here it is called learning_rate"),
+        ("adam:momentum=0.9", UnknownNameError, "Adam has no setting 'momentum'; here it is called beta1"),
+        ("adam:b1=0.9", UnknownNameError, "Adam has no setting 'b1'; here it is called beta1"),
+        ("lion:betas=(0.9, 0.99)", UnknownNameError, "Lion has no setting 'betas'; here it is called beta1 and beta2"),
+        ("aggregated-momentum:betas=(0, 0.9)", UnknownNameError,
+         "AggregatedMomentum has no setting 'betas'; here it is called momenta"),
+        ("heavy-ball:learning_rate=exponential(1, gamma=0.9)", UnknownNameError,
+         "ExponentialDecay has no setting 'gamma'; here it is called decay"),
+        ("heavy-ball:learning_rate=StepLR(1)", UnknownNameError, "unknown schedule 'StepLR'; here it is called step"),
+        ("momentum", UnknownNameError, "unknown rule 'momentum'; here it is called heavy-ball"),
+        ("NAG(0.1)", UnknownNameError, "unknown rule 'NAG'; here it is called nesterov"),
         ("HeavyBall(momentun=0.9)", UnknownNameError, "HeavyBall has no setting 'momentun'; did you mean momentum?"),
         ("heavy-ball:learning_rate=exponentail(1)", UnknownNameError,
          "unknown schedule 'exponentail'; did you mean exponential?"),
@@ -177,3 +193,18 @@ def test_random_texts_raise_nothing_but_errors_of_ours(runs: int) -> None:
         except LaydaError as error:
             messages.append(str(error))
     assert not [message for message in messages if "\n" in message]
+
+
+def test_every_name_of_elsewhere_leads_to_one_that_exists() -> None:
+    """A setting that was renamed here must not be advised any more."""
+    from dataclasses import fields
+
+    from layda.rules import ALL
+    from layda.schedules import ALL as SCHEDULES
+    from layda.settings import _ELSEWHERE as SETTINGS
+    from layda.specs.rules import _ELSEWHERE as NAMES
+
+    known = {field.name for cls in (*ALL, *SCHEDULES) for field in fields(cls)}
+    advised = {part for names in SETTINGS.values() for name in names for part in name.split("+")}
+    assert advised <= known
+    assert set(NAMES.values()) <= {cls.name for cls in (*ALL, *SCHEDULES)}

@@ -141,7 +141,9 @@ def test_torchs_defaults_are_those_of_the_installed_torch() -> None:
          "SGD has 2 values without a name; allowed is one, the learning rate; write key=value"),
         ("SGD(0.1, lr=0.1)", SpecError, "SGD: lr is given twice; give it once"),
         ("Adam(betas=0.9)", SpecError, "Adam: betas is 0.9; allowed are two numbers; write betas=(0.9, 0.999)"),
-        ("Adam(lr=0.1, beta1=0.9)", UnknownNameError, "torch.optim.Adam has no option 'beta1'; did you mean betas?"),
+        ("Adam(lr=0.1, beta1=0.9)", UnknownNameError,
+         "torch.optim.Adam has no option 'beta1'; torch calls it betas; write torch's names throughout, or layda's, "
+         "such as adam:learning_rate=0.1,beta1=0.9"),
         ("torch.optim.Adamm()", UnknownNameError,
          "torch.optim's 'Adamm' is not known here; did you mean Adam or NAdam or AdamW?"),
         ("SGD(lr=-0.1)", SettingError, "GradientDescent: learning_rate is -0.1; allowed is a finite number, 0 or more"),

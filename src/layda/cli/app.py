@@ -19,6 +19,8 @@ from layda.cli.theory import theory
 from layda.cli.tune import tune
 from layda.cli.weights import weights
 from layda.errors import FormulaError, LaydaError
+from layda.settings import name_here
+from layda.specs.files import failure_in_file
 
 __all__ = ["app", "run"]
 
@@ -81,10 +83,31 @@ def run(arguments: list[str]) -> int:
         return 0
     except Exception as error:
         if isinstance(error, _CLICK_EXCEPTION):
-            message: str = error.format_message()  # type: ignore[attr-defined]  # Click's own exceptions have it
+            message = _usage(error)
             return fail(message) if message else 2
-        raise
+        told = failure_in_file(error)
+        if told is None:
+            raise
+        return fail(told)
     return result if isinstance(result, int) else 0
+
+
+def _usage(error: Any) -> str:
+    """What Click says of a command that cannot be read, and how other libraries' names are spelt here."""
+    message: str = error.format_message()
+    given = getattr(getattr(error, "ctx", None), "command", None)
+    options = {name for option in getattr(given, "params", ()) for name in option.opts if name.startswith("--")}
+    unknown = getattr(error, "option_name", None)
+    if unknown is not None:
+        known = {option[2:].replace("-", "_"): option for option in sorted(options)}
+        hint = name_here(unknown.lstrip("-"), known)
+        if hint.startswith("here"):
+            for name, option in known.items():
+                hint = hint.replace(name, option)
+            return f"No such option: {unknown}; {hint}"
+    if "--rule" in options and "unexpected extra argument" in message:
+        return f"{message}; allowed is one objective before the options; rules are given as --rule NAME:key=value"
+    return message
 
 
 def _marked(error: FormulaError) -> str:

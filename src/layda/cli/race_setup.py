@@ -64,8 +64,9 @@ class Outcome:
 def run_race(wishes: Wishes) -> Outcome:
     """Build the objective and the contestants, and run them."""
     lecture = wishes.objective in (None, "lecture")
-    objective = built(wishes.objective, wishes.tables, wishes.seed)
-    start = resolve_start(objective, typed_start(wishes.start), wishes.seed)
+    typed = typed_start(wishes.start)
+    objective = built(wishes.objective, wishes.tables, wishes.seed, typed)
+    start = resolve_start(objective, typed, wishes.seed)
     free = not wishes.rules and wishes.learning_rate is None
     plain = free and wishes.momentum is None and wishes.decay is None
     goal = _goal(objective)
@@ -111,19 +112,20 @@ def contestants_of(wishes: Wishes) -> tuple[Objective, Any, bool]:
     return objective, contestants, lecture
 
 
-def built(objective: str | None, tables: Mapping[str, Any], seed: int) -> Objective:
+def built(objective: str | None, tables: Mapping[str, Any], seed: int, start: Any = None) -> Objective:
     """The objective as it was typed (the lecture's where nothing was), with the options of a table.
 
     Args:
         objective: a classic, a table, a formula or a file.
         tables: target, model, l2 and batch; ``None`` where they were not given.
         seed: of a table's held-out rows and mini-batches.
+        start: as :func:`typed_start` read it; it says how many coordinates a function of one array has.
     """
     from layda.objectives.data import BUNDLED, is_table_path
 
     name = (objective or "").partition(":")[0]
     seeded = {"seed": seed} if name in BUNDLED or is_table_path(name) else {}
-    return to_objective("lecture" if objective is None else objective, **dict(tables) | seeded)
+    return to_objective("lecture" if objective is None else objective, start=start, **dict(tables) | seeded)
 
 
 def typed_start(text: str) -> Any:

@@ -23,6 +23,7 @@ __all__ = ["Wishes", "box_axes", "run_sweep"]
 
 _PICTURES = (".png", ".svg", ".pdf")
 _SHOWN = ("verdict", "basin", "steps", "value", "windows")
+_PATIENCE = "10s"  # for the scheduler to answer
 
 
 @dataclass(frozen=True)
@@ -151,7 +152,7 @@ def _client(address: str) -> Any:
     except ImportError:
         raise MissingExtraError("dask", "sweep", "--scheduler") from None
     try:
-        return Client(address, timeout="10s")  # type: ignore[no-untyped-call]
+        return Client(address, timeout=_PATIENCE)  # type: ignore[no-untyped-call]
     except (OSError, ValueError, TypeError) as error:
         raise SettingError(f"--scheduler is {address!r}, and nothing answers there ({error})") from None
 

@@ -40,7 +40,7 @@ def tune(
     from layda.diagnosis import tune as tuned
 
     tables: dict[str, Any] = {"target": target, "model": model, "l2": l2, "batch": batch}
-    built_objective = built(objective, tables, seed)
+    built_objective = built(objective, tables, seed, typed_start(start))
     options: dict[str, Any] = {"start": typed_start(start), "steps": steps, "tolerance": tolerance, "seed": seed}
     with Waiting(40 * steps, "racing", not as_json) as bar:
         found = tuned(built_objective, rule, target=goal, progress=bar.at, **options)

@@ -138,7 +138,7 @@ def tune(
     >>> found.steps <= 60, found.stays
     (True, True)
     """
-    asked_for, way = to_objective(objective), to_rule(rule)
+    asked_for, way = to_objective(objective, start=start), to_rule(rule)
     budget = whole_number("steps", steps, 1, 10**7)
     if not _is_number(tolerance) or not 0.0 < tolerance < 1.0:
         raise SettingError(f"tolerance is {tolerance!r}; allowed is a number between 0 and 1")

@@ -10,7 +10,7 @@ from layda.errors import SettingError, UnknownNameError, nearest
 from layda.rule import Rule, Stepper
 from layda.rules import ALL
 from layda.schedules import ExponentialDecay, Schedule
-from layda.settings import replaced
+from layda.settings import name_here, replaced
 
 __all__ = ["choice_of", "expressed", "made", "rule_named"]
 
@@ -79,7 +79,7 @@ def made(rule: type[Rule], word: str = "", numbers: Mapping[str, float] | None =
     known = Stepper(first).numbers
     for path in numbers:
         if path not in known:
-            raise UnknownNameError(f"{rule.name} has no setting {path[:60]!r}; {nearest(path[:60], known)}")
+            raise UnknownNameError(f"{rule.name} has no setting {path[:60]!r}; {name_here(path[:60], known)}")
     turned = replaced(first, {path: float(value) for path, value in numbers.items()})
     # Made anew from the inside out, so that every number is checked against its range.
     checked: Rule = replace(turned, learning_rate=replace(turned.learning_rate))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -208,6 +209,7 @@ def _percent(share: float) -> str:
     return f"{100 * share:.0f}%"
 
 
+@cache  # the other language, and the document, ask again
 def _ends(rule: Rule) -> list[float | None]:
     """Where the rule settles from each of the seeded starts; ``None`` where it does not."""
     low, high = lecture_curve().box[0]

@@ -43,12 +43,12 @@ class _Run:
 
 
 def code(
-    what: Trajectory | Race | Rule | str,
+    what: Trajectory | Race | Rule | type[Rule] | str,
     library: str,
     *,
     objective: str | Objective | Callable[..., Any] | None = None,
     start: Any = None,
-    steps: int = 100,
+    steps: int | None = None,
 ) -> str:
     """The script that does the same run in PyTorch, in JAX with optax, or in Keras 3, in float64.
 
@@ -58,18 +58,19 @@ def code(
     with ``NOT THE SAME`` or ``FILL IN``.
 
     Args:
-        what: a run, a race (one section for each contestant), or a rule or its text.
+        what: a run, a race (one section for each contestant), or a rule, its class or its text.
         library: "torch", "optax" or "keras".
         objective: for a rule: what it descends, as for :func:`layda.descend`; by default ½|x|² in place of your own.
         start: for a rule: as for :func:`layda.descend`.
-        steps: for a rule: how many.
+        steps: for a rule: how many; 100 by default.
 
     Returns:
         A Python script that prints the answer and the value there.
 
     Raises:
         UnknownNameError: a library that is not known.
-        SettingError: neither a run, a race nor a rule; ``objective`` or ``start`` for a run, which has them.
+        SettingError: neither a run, a race nor a rule; ``objective``, ``start`` or ``steps`` for a run, which has
+            its own; a start or steps out of range.
 
     >>> import layda
     >>> print(layda.code("SGD(lr=0.1, momentum=0.9)", "torch", objective="x^2", start=1.0, steps=50))
@@ -95,20 +96,26 @@ def code(
     """
     printer = check_library(library)
     if isinstance(what, Trajectory | Race):
-        if objective is not None or start is not None:
-            raise SettingError("objective and start were given with a run, which has its own; leave them out")
+        more = {"objective": objective, "start": start, "steps": steps}
+        given = [name for name, value in more.items() if value is not None]
+        if given:
+            raise SettingError(
+                f"{' and '.join(given)} were given with a run, which has its own; leave them out, or give its rule: "
+                "layda.code(run.rule, …)"
+            )
         runs = [_of_run(run) for run in (what.runs if isinstance(what, Race) else (what,))]
         return _script(what.objective, runs, printer, named=isinstance(what, Race))
-    if not isinstance(what, Rule | str):
+    asked: Any = what  # whatever the annotation says
+    if not (isinstance(asked, Rule | str) or (isinstance(asked, type) and issubclass(asked, Rule))):
         raise SettingError(
-            f"code was asked for of {type(what).__name__}; allowed are a run, a race, a rule or a rule's text"
+            f"code was asked for of {type(asked).__name__}; allowed are a run, a race, a rule or a rule's text"
         )
     rule = to_rule(what)
-    target = to_objective("x^2/2" if objective is None else objective)
+    target = to_objective("x^2/2" if objective is None else objective, start=start)
     if objective is None:
         target = replace(target, equation="Put your own loss here.", start=(1.0,))
     first = resolve_start(target, start, 0)
-    run = _Run(rule.name, rule, first, whole_number("steps", steps, 0, 10**9), "")
+    run = _Run(rule.name, rule, first, whole_number("steps", 100 if steps is None else steps, 0, 10**9), "")
     return _script(target, [run], printer, named=False)
 
 
@@ -118,7 +125,7 @@ def check_library(name: str) -> Library:
     Raises:
         UnknownNameError: there is none.
     """
-    if name not in LIBRARIES:
+    if name not in tuple(LIBRARIES):  # a list has no hash
         raise UnknownNameError(
             f"code is printed for {', '.join(LIBRARIES)}, not for {name!r}; {nearest(str(name), LIBRARIES)}"
         )

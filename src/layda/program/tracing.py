@@ -21,10 +21,14 @@ from layda.program.operations import CONDITIONS
 from layda.program.program import Node, Program, pruned
 from layda.program.ufuncs import UFUNCS, from_ufunc
 
-__all__ = ["Graph", "Traced", "trace"]
+__all__ = ["ONE_ARRAY", "PACKAGES", "Graph", "Traced", "place_of", "trace"]
 
 _BIGGEST_EXACT = 2.0**53
 _LARGEST_POWER = 1024
+ONE_ARRAY = (
+    "Take the coordinates as separate arguments, def f(x, y), or say how many coordinates the one array holds: by the "
+    "start, or by dimension=2"
+)
 
 
 class Graph:
@@ -65,9 +69,15 @@ class Graph:
                 "write the sum over its elements as a loop over plain numbers, or run the function as a black box"
             )
         try:
-            return self.constant(float(value))
+            number = None if isinstance(value, (str, bytes)) else float(value)  # float() would read a text
         except (TypeError, ValueError, OverflowError):
-            raise TraceError(f"{value!r} ({type(value).__name__}) cannot take part in a traced function") from None
+            number = None
+        if number is None:
+            raise TraceError(
+                f"{value!r} ({type(value).__name__}) cannot take part in a traced function; allowed are its own "
+                "arguments and plain real numbers"
+            )
+        return self.constant(number)
 
     def apply(self, name: str, *arguments: Any) -> Traced:
         """The line that applies an operation, or an equal value that exists already."""
@@ -267,10 +277,10 @@ class Traced:
         _refuse("it uses a value that is not known yet as an index or a count. Write a loop of fixed length")
 
     def __iter__(self) -> Any:
-        _refuse("it loops over a value that is one number. Take the coordinates as separate arguments: def f(x, y)")
+        _refuse(f"it loops over a value that is one number. {ONE_ARRAY}")
 
     def __getitem__(self, key: Any) -> Any:
-        _refuse("it indexes a value that is one number. Take the coordinates as separate arguments: def f(x, y)")
+        _refuse(f"it indexes a value that is one number. {ONE_ARRAY}")
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
         _refuse("it puts a value that is not known yet into a NumPy array. Work with the coordinates one by one")
@@ -288,7 +298,7 @@ class Traced:
 
     def __array_function__(self, function: Any, types: Any, args: Any, options: Any) -> Any:
         if function is not np.where or len(args) != 3 or options:
-            _refuse(f"it uses numpy.{function.__name__} on a traced value; work with the coordinates one by one")
+            _refuse(f"it uses numpy.{function.__name__} on a value that is one number. {ONE_ARRAY}")
         return self.graph.apply("select", *args)
 
 
@@ -365,23 +375,28 @@ def _parameter_names(function: Callable[..., Any]) -> list[str]:
 
 
 def _name_of(function: Any) -> str:
+    """How messages call a function, or an object that can be called."""
     return getattr(function, "__name__", None) or type(function).__name__
 
 
-_PACKAGE = str(Path(__file__).parent.parent)
+def place_of(name: str, file: str, line: int) -> str:
+    """A function and a line of it, as messages name them."""
+    source = linecache.getline(file, line).strip()
+    return f"{name} (file {Path(file).name}, line {line}" + (f": {source})" if source else ")")
+
+
+PACKAGES = (str(Path(__file__).parent.parent), str(Path(np.__file__).parent))
+"""Their frames are not the caller's own code."""
 
 
 def _refuse(reason: str) -> NoReturn:
     """Raise a TraceError that names the line of the caller's own code."""
     frame: FrameType | None = sys._getframe(1)
-    while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+    while frame is not None and frame.f_code.co_filename.startswith(PACKAGES):
         frame = frame.f_back
-    place = ""
+    place = "the function"
     if frame is not None:
-        source = linecache.getline(frame.f_code.co_filename, frame.f_lineno).strip()
-        place = f"{frame.f_code.co_name} (file {Path(frame.f_code.co_filename).name}, line {frame.f_lineno}"
-        place += f": {source})" if source else ")"
+        place = place_of(frame.f_code.co_name, frame.f_code.co_filename, frame.f_lineno)
     raise TraceError(
-        f"{place or 'the function'} cannot be traced: {reason}; "
-        "or run it as it is with layda.objectives.black_box(function, gradient=…)"
+        f"{place} cannot be traced: {reason}; or run it as it is with layda.objectives.black_box(function, gradient=…)"
     )

@@ -71,7 +71,7 @@ def descend(
     >>> run.verdict.kind, abs(run.value) < 1e-9
     ('converged', True)
     """
-    target, way = to_objective(objective), to_rule(rule)
+    target, way = to_objective(objective, start=start), to_rule(rule)
     steps = whole_number("steps", steps, 0, _MOST_STEPS)
     if not _is_share(tolerance):
         raise SettingError(f"tolerance is {tolerance!r}; allowed is a number from 0 (never stop early) up to 1")

@@ -20,7 +20,7 @@ from layda.run.engine import Engine
 from layda.run.minima import known_minima
 from layda.run.restart import check_restart
 from layda.schedules import ExponentialDecay
-from layda.settings import numbers_of, replaced
+from layda.settings import name_here, numbers_of, replaced
 from layda.specs import to_objective, to_rule
 from layda.specs.rules import rule_text
 
@@ -246,7 +246,7 @@ def checked_numbers(rule: Rule, given: Mapping[str, Any]) -> dict[str, Array]:
     for path, value in given.items():
         if path not in known:
             raise SettingError(
-                f"{rule.name} has no number {path!r}; allowed are {', '.join(sorted(known))} ({nearest(path, known)})"
+                f"{rule.name} has no number {path!r}; allowed are {', '.join(sorted(known))} ({name_here(path, known)})"
             )
         try:
             array = np.asarray(value, dtype=np.float64)

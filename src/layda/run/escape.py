@@ -179,7 +179,7 @@ def escape_windows(
     """
     _check_search(vary, low, high, width, decay, {**(settings or {}), **options})
     number = whole_number("count", count, 2, 10**9)
-    target, way = to_objective(objective), to_rule(rule)
+    target, way = to_objective(objective, start=start), to_rule(rule)
     place = np.array(resolve_start(target, start, seed=0))
     looked = 0
 

@@ -132,7 +132,7 @@ def race(
     >>> [run.verdict.kind for run in result]
     ['converged', 'converged']
     """
-    target = to_objective(objective)
+    target = to_objective(objective, start=start)
     runs: list[Trajectory] = []
     for label, rule in labelled(rules):
         told = None if progress is None else _bound(progress, label)

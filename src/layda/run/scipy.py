@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from layda.errors import SettingError
 from layda.measures import CONSTANTS
-from layda.objective import BlackBox, default_coordinates
+from layda.objective import BlackBox
+from layda.program.coordinates import default_coordinates
 from layda.rule import Rule
 from layda.run.descend import descend
 from layda.specs import to_rule

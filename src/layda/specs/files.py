@@ -14,7 +14,7 @@ from typing import Any
 from layda.errors import FileError, SpecError, UnknownNameError, nearest
 from layda.specs.text import shown
 
-__all__ = ["file_of", "from_file", "split_file"]
+__all__ = ["failure_in_file", "file_of", "from_file", "split_file"]
 
 _LABEL = "_layda_file_"
 
@@ -69,6 +69,26 @@ def file_of(thing: type[Any]) -> str | None:
     """The path of the user's file that a class was read from; ``None`` for all other classes."""
     module = sys.modules.get(thing.__module__)
     return module.__file__ if module is not None and module.__name__.startswith(_LABEL) else None
+
+
+def failure_in_file(error: BaseException) -> str | None:
+    """One line on an error that code in a user's file raised while it ran; ``None`` for errors from elsewhere.
+
+    The file's function is at fault where it, or what it called, raised: the last of our own frames lies above its.
+    """
+    ours = str(Path(__file__).parent.parent)
+    files = {module.__file__ for name, module in list(sys.modules.items()) if name.startswith(_LABEL)}
+    known = {Path(file).resolve() for file in files if file is not None}
+    frames = traceback.extract_tb(error.__traceback__)
+    inside = [place for place, frame in enumerate(frames) if Path(frame.filename).resolve() in known]
+    if not inside or any(frame.filename.startswith(ours) for frame in frames[inside[-1] :]):
+        return None
+    frame = frames[inside[-1]]
+    words = " ".join(str(error).split())
+    return (
+        f"the Python file {frame.filename} fails at line {frame.lineno} ({frame.name}): {type(error).__name__}"
+        f"{': ' if words else ''}{words}; mend the file"
+    )
 
 
 class _Fresh(SourceFileLoader):

@@ -7,10 +7,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from layda.errors import FormulaError, SettingError, SpecError, UnknownNameError, nearest
+from layda.errors import FormulaError, SettingError, SpecError, TraceError, UnknownNameError, nearest
 from layda.objective import Objective, from_function
 from layda.objectives import CLASSICS, classic, formula
 from layda.objectives.formula_names import CONSTANTS, FUNCTIONS
+from layda.program.coordinates import counted, takes_any_number
 from layda.specs.files import from_file, split_file
 from layda.specs.text import check_length, plain_name, shown, split_options
 
@@ -23,13 +24,14 @@ _WORD = re.compile(r"[A-Za-z_]{3,}")
 _ENDING = re.compile(r"\.[A-Za-z]{2,8}$")
 
 
-def to_objective(spec: str | Objective | Callable[..., Any], **data_options: Any) -> Objective:
+def to_objective(spec: str | Objective | Callable[..., Any], *, start: Any = None, **data_options: Any) -> Objective:
     """The objective that a text (or an objective, or a Python function of its coordinates) stands for.
 
     A text is, in this order: ``file.py:name``, a classic, a bundled table, a table's path, a formula.
 
     Args:
         spec: what to descend; ``name:key=value`` sets a dimension or a table's options.
+        start: where the run begins, if that is known: it says how many coordinates a function of one array has.
         data_options: ``target``, ``model``, ``l2``, ``batch``, … for tables, as in
             :func:`layda.objectives.data_objective`; those that are ``None`` count as not given.
 
@@ -44,14 +46,14 @@ def to_objective(spec: str | Objective | Callable[..., Any], **data_options: Any
     """
     options = {key: value for key, value in data_options.items() if value is not None}
     if isinstance(spec, str):
-        return _from_text(spec.strip(), options)
+        return _from_text(spec.strip(), options, start)
     given: Any = spec  # whatever the annotation says
     if isinstance(given, Objective):
         _refuse_options(options, f"the objective {given.name}")
         return given
     if callable(given) and not isinstance(given, type):
         _refuse_options(options, "a Python function")
-        return _traced(given, "the function")
+        return _traced(given, "the function", start)
     kind = f"the class {given.__name__}" if isinstance(given, type) else f"of type {type(given).__name__}"
     raise SpecError(
         f"the objective is {kind}; allowed are a name, a formula, a table's path, a function of the coordinates and an "
@@ -59,14 +61,14 @@ def to_objective(spec: str | Objective | Callable[..., Any], **data_options: Any
     )
 
 
-def _from_text(text: str, options: dict[str, Any]) -> Objective:
+def _from_text(text: str, options: dict[str, Any], start: Any) -> Objective:
     if not text:
         raise SpecError("the objective is an empty text; allowed are a name, a formula and a path; write x^2, say")
     check_length(text)
     in_file = split_file(text)
     if in_file is not None:
         _refuse_options(options, shown(text))
-        return _from_file(*in_file)
+        return _from_file(*in_file, start)
     head, colon, rest = _parted(text)
     if colon and not rest.strip():
         raise SpecError(f"{shown(text)} ends with a colon; write key=value after it, or leave it out")
@@ -174,7 +176,7 @@ def _table_options(text: str, options: dict[str, Any], owner: str) -> dict[str, 
     return found | options
 
 
-def _from_file(path: str, name: str, rest: str) -> Objective:
+def _from_file(path: str, name: str, rest: str, start: Any) -> Objective:
     found = from_file(path, name)
     where = f"{path!r}: {name}"
     if isinstance(found, Objective):
@@ -183,19 +185,27 @@ def _from_file(path: str, name: str, rest: str) -> Objective:
                 f"{where} is an objective, which takes no settings; received {shown(rest)}; leave it out"
             )
         return found
-    if not callable(found) or isinstance(found, type):
+    if isinstance(found, type):
+        raise SpecError(
+            f"{where} is a class; allowed are a function of the coordinates, an object that can be called, and an "
+            f"Objective; write f = {found.__name__}() below it, say, and name f"
+        )
+    if not callable(found):
         raise SpecError(
             f"{where} is of type {type(found).__name__}; allowed are a function of the coordinates and an Objective; "
             "name one of them"
         )
-    return _traced(found, where, _dimension(rest, name))
+    return _traced(found, where, start, _dimension(rest, name))
 
 
-def _traced(function: Callable[..., Any], where: str, dimension: int | None = None) -> Objective:
+def _traced(function: Callable[..., Any], where: str, start: Any, dimension: int | None = None) -> Objective:
     try:
         return from_function(function, dimension=dimension)
-    except ValueError as error:
-        if isinstance(error, SettingError):
+    except (TraceError, SettingError):
+        count = counted(start) if dimension is None and takes_any_number(function) else None
+        if count is None:
             raise
+        return from_function(function, dimension=count)
+    except ValueError as error:
         # A built-in function does not tell its parameters.
         raise SpecError(f"{where} cannot be traced: {error}; write a Python function such as def f(x, y)") from error

@@ -15,6 +15,7 @@ from layda.rules import ALL
 from layda.rules.convert import _Averaged, _Inner, _Rescaled
 from layda.schedules import ALL as SCHEDULES
 from layda.schedules import Schedule
+from layda.settings import name_here
 from layda.specs.files import file_of, from_file, split_file
 from layda.specs.text import Call, check_length, plain_name, read_call, shown, split_options
 from layda.specs.torch_style import from_torch, is_torch_style
@@ -25,6 +26,16 @@ __all__ = ["rule_text", "short_rule_text", "to_rule"]
 _BRIDGES: tuple[type[Schedule], ...] = (_Rescaled, _Inner, _Averaged)
 _Made = TypeVar("_Made", Rule, Schedule)
 _CALL = re.compile(r"[\w.\- ]+\(")
+_ELSEWHERE = {
+    "momentum": "heavy-ball", "polyak": "heavy-ball", "classicalmomentum": "heavy-ball", "nag": "nesterov",
+    "nesterovmomentum": "nesterov", "acceleratedgradient": "nesterov", "gd": "gradient-descent",
+    "gradient": "gradient-descent", "steepestdescent": "gradient-descent", "qhm": "quasi-hyperbolic",
+    "aggmo": "aggregated-momentum", "signum": "sign-momentum", "signsgd": "sign-momentum",
+    "sgdschedulefree": "schedule-free", "schedulefreesgd": "schedule-free", "exponentiallr": "exponential",
+    "steplr": "step", "cosineannealinglr": "cosine", "cosineannealing": "cosine", "piecewiseconstant": "step",
+    "linearwarmup": "warmup",
+}  # fmt: skip
+"""What other libraries and papers call a rule or a schedule, without hyphens -> its name here."""
 _HOUSE = re.compile(r"layda\.((rules|schedules)\.)?")
 
 
@@ -114,6 +125,9 @@ def _lookup(name: str, classes: Sequence[type[_Made]], what: str) -> type[_Made]
     for cls in classes:
         if wanted in (plain_name(cls.__name__), plain_name(cls.name)):
             return cls
+    here = _ELSEWHERE.get(wanted)
+    if any(cls.name == here for cls in classes):
+        raise UnknownNameError(f"unknown {what} {shown(name)}; here it is called {here}")
     raise UnknownNameError(
         f"unknown {what} {shown(name)}; {nearest(name, [cls.name for cls in classes if cls not in _BRIDGES])}"
     )
@@ -123,7 +137,7 @@ def _check_keys(cls: type[Any], keywords: Mapping[str, Any]) -> None:
     names = [field.name for field in fields(cls)]
     for key in keywords:
         if key not in names:
-            raise UnknownNameError(f"{cls.__name__} has no setting {shown(key)}; {nearest(key, names)}")
+            raise UnknownNameError(f"{cls.__name__} has no setting {shown(key)}; {name_here(key, names)}")
 
 
 def _made(cls: type[_Made], args: tuple[Any, ...], keywords: Mapping[str, Any]) -> _Made:

@@ -6,6 +6,7 @@ The defaults are those of PyTorch 2 (``torch.optim``); ``tests/specs/test_rules.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from layda.errors import SpecError, UnknownNameError, nearest
@@ -19,6 +20,11 @@ __all__ = ["from_torch", "is_torch_style"]
 _PREFIX = re.compile(r"(torch\.)?optim\.|torch\.")
 _OWN = {"lr", "betas", "eps", "amsgrad", "maximize", "foreach", "fused", "capturable", "differentiable", "params",
         "decoupled_weight_decay"}  # fmt: skip
+_ELSEWHERE = {
+    "lr": ("learning_rate", "alpha", "eta", "step_size"), "betas": ("beta1", "beta2", "b1", "b2", "beta_1", "beta_2"),
+    "eps": ("epsilon", "eps_root"), "momentum": ("mu", "beta", "b"), "weight_decay": ("wd", "l2", "lam"),
+}  # fmt: skip
+"""torch's name -> how layda, optax and Keras call it."""
 _IGNORED = {"foreach", "fused", "capturable", "differentiable"}
 """How torch computes, not what."""
 _MOMENTS: dict[str, Any] = {"lr": 1e-3, "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.0}
@@ -81,8 +87,19 @@ def _given(name: str, call: Call) -> dict[str, Any]:
     known = _DEFAULTS[name]
     for key in call.keywords:
         if key not in known and key not in _IGNORED and key != "params":
-            raise UnknownNameError(f"torch.optim.{name} has no option {key!r}; {nearest(key, known)}")
+            raise UnknownNameError(f"torch.optim.{name} has no option {key!r}; {_told(key, name, known)}")
     return ({"lr": rest[0]} if rest else {}) | {key: v for key, v in call.keywords.items() if key != "params"}
+
+
+def _told(key: str, name: str, known: Mapping[str, Any]) -> str:
+    """What torch calls an option of another library; failing that, what comes near."""
+    torchs = next((one for one, others in _ELSEWHERE.items() if key in others and one in known), None)
+    if torchs is None:
+        return nearest(key, known)
+    ours = (
+        "heavy-ball:learning_rate=0.1,momentum=0.9" if name == "SGD" else f"{name.lower()}:learning_rate=0.1,beta1=0.9"
+    )
+    return f"torch calls it {torchs}; write torch's names throughout, or layda's, such as {ours}"
 
 
 def _sgd(options: dict[str, Any]) -> Rule:

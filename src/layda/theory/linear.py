@@ -21,10 +21,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from layda.errors import NotLinearError, SettingError, nearest
+from layda.errors import NotLinearError, SettingError
 from layda.program import Graph, Program
 from layda.rule import Rule, State, Stepper
-from layda.settings import numbers_of
+from layda.settings import name_here, numbers_of
 from layda.specs import to_rule
 
 __all__ = ["LinearSystem", "linear_system"]
@@ -66,7 +66,7 @@ class LinearSystem:
         known: dict[str, Any] = dict(Stepper(self.rule).numbers)
         for name in given:
             if name not in known:
-                raise SettingError(f"{self.rule.name} has no number {name!r}; {nearest(name, known)}")
+                raise SettingError(f"{self.rule.name} has no number {name!r}; {name_here(name, known)}")
         return known | dict(given)
 
     def _columns(self, program: Program, outputs: tuple[str, ...], inputs: tuple[str, ...], numbers: Any) -> Any:
