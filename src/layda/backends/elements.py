@@ -33,7 +33,7 @@ its scalars, and its number."""
 CLEAN = (1 << 63) - 1
 """What ``flag`` is left at by a search that found every number finite; else the first row with one that is not."""
 
-_VECTORS = 2  # at a time
+_NARROW = 32  # bytes of a vector where nothing is converted: wider ones only make the memory's queues longer
 _PAIR = 16  # elements i and i + 16 share a hash
 _BITS = {"float64": 64, "float32": 32, "bfloat16": 16, "float16": 16}
 
@@ -150,7 +150,10 @@ class _Text:
 
     def __init__(self, task: ElementPass) -> None:
         self.task = task
-        self.w = Writer(vector_width(task.dtype), task.dtype)
+        width = vector_width(task.dtype)
+        narrow = all(array.kept == task.dtype for array in task.arrays)
+        self.w = Writer(min(width, _NARROW * 8 // _BITS[task.dtype]) if narrow else width, task.dtype)
+        self.vectors = 4 if narrow else 2  # at a time
         self.written = [array for array in task.arrays if array.name in task.program.output_names]
         self.random = [array for array in self.written if array.stochastic]
 
@@ -161,7 +164,7 @@ class _Text:
         return "\n".join([*sorted(w.declared), *w.lines]) + "\n"
 
     def _span(self) -> None:
-        """One unit: two vectors at a time while there are so many, then vectors whose last lanes may be absent."""
+        """One unit: several vectors at a time while there are so many, then vectors whose last lanes may be absent."""
         w, task = self.w, self.task
         w.line(_SPAN)
         w.label("entry")
@@ -172,14 +175,14 @@ class _Text:
             address = w.do(f"getelementptr {w.scalar}, ptr {numbers}, i64 {index}")
             known[name] = w.splat(w.do(f"load {w.scalar}, ptr {address}"))
         seed = self._seed() if self.random else ""
-        block = _VECTORS * w.width
+        block = self.vectors * w.width
         w.line("  br label %many")
         w.label("many")
         w.line("  %i = phi i64 [ %first, %entry ], [ %next, %blocks ]")
         w.line(f"  %next = add i64 %i, {block}")
         w.line(f"  br i1 {w.do('icmp sle i64 %next, %last')}, label %blocks, label %few")
         w.label("blocks")
-        self._elements(bases, known, "%i", _VECTORS, None, seed)
+        self._elements(bases, known, "%i", self.vectors, None, seed)
         w.line("  br label %many")
         w.label("few")
         w.line("  %j = phi i64 [ %i, %many ], [ %after, %rest ]")
@@ -320,14 +323,14 @@ class _Text:
     def _random_bits(self, places: Sequence[str], seed: str) -> list[list[str]]:
         """Sixteen random bits for each stochastic array, of every vector.
 
-        Elements i and i + 16, where i has no 16 in it, take the low and the high half of one hash. Where two vectors of
-        sixteen lanes begin at a multiple of 32, as whole blocks do, it is reckoned once.
+        Elements i and i + 16, where i has no 16 in it, take the low and the high half of one hash. In a block of 32
+        elements, which begins at a multiple of 32, it is reckoned once.
         """
         w, ints = self.w, self._ints
-        if len(places) == 2 and w.width == _PAIR:
-            hashes = self._hashes(places[0], seed)
-            low = [w.do(f"and {ints} {x}, {self._whole(0xFFFF)}") for x in hashes]
-            return [low, [w.do(f"lshr {ints} {x}, {self._whole(16)}") for x in hashes]]
+        if len(places) * w.width == 2 * _PAIR:
+            hashes = [self._hashes(place, seed) for place in places[: len(places) // 2]]
+            low = [[w.do(f"and {ints} {x}, {self._whole(0xFFFF)}") for x in own] for own in hashes]
+            return low + [[w.do(f"lshr {ints} {x}, {self._whole(16)}") for x in own] for own in hashes]
         return [
             [
                 w.do(f"and {ints} {w.do(f'lshr {ints} {x}, {self._half(place)}')}, {self._whole(0xFFFF)}")

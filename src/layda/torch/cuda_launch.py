@@ -76,6 +76,7 @@ class CudaLaunch:
         self.skip: torch.Tensor | None = None
         self._capturing = False
         self._places = Places(entries, cohorts)
+        self.watch = self._places.watch
         self.elements = sum(self._places.counts)
         self._cohorts = list({id(cohort): cohort for cohort in cohorts}.values())
         parts = entries[0].program.parts

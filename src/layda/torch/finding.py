@@ -19,6 +19,7 @@ import numpy as np
 import torch
 
 from layda.backends.native import load
+from layda.torch.watching import Watch, native
 
 __all__ = ["FITS", "GONE", "MOVED", "Finder", "available"]
 
@@ -31,7 +32,7 @@ _QUESTIONS = ("data_ptr", "numel", "dtype", "layout", "is_contiguous")
 _WORDS = (
     "rows", "parameters", "states", "slots", "names", "slot_count", "own_count", "table", "counts", "kind",
     "slot_kinds", "shared_at", "held", "taken", "grad", "none", "tensor", "get_attribute", "release", "get_item",
-    "save", "restore", *_QUESTIONS,
+    "save", "restore", "watch", "same", *_QUESTIONS,
 )  # fmt: skip
 
 
@@ -83,11 +84,20 @@ class Finder:
             "grad": id(_GRAD), "none": id(None), "tensor": id(torch.Tensor),
             "get_attribute": _python("PyObject_GetAttr"), "release": _python("Py_DecRef"),
             "get_item": _python("PyDict_GetItem"), "save": _python("PyEval_SaveThread"),
-            "restore": _python("PyEval_RestoreThread"), **{name: _address(name) for name in _QUESTIONS},
+            "restore": _python("PyEval_RestoreThread"), "watch": 0,
+            "same": 0, **{name: _address(name) for name in _QUESTIONS},
         }  # fmt: skip
         self._words = np.array([words[name] for name in _WORDS], np.int64)
         self._find, self._finish = _native()
         self._at = self._words.ctypes.data
+
+    def watch(self, watched: Watch) -> None:
+        """From now on :meth:`ask` also asks whether these objects are where they were, and says GONE if not."""
+        words, own = watched.words()
+        same = native()
+        self._watched = words, own, same
+        self._words[_WORDS.index("watch")] = words.ctypes.data
+        self._words[_WORDS.index("same")] = ctypes.cast(same, ctypes.c_void_p).value or 0
 
     def ask(self) -> int:
         """FITS, GONE or MOVED; with FITS the gradients are held until :meth:`finish`, whoever else lets them go."""
@@ -204,9 +214,9 @@ def _text() -> str:
         leave_unless(do(f"icmp eq i32 {error}, 0"), otherwise)
         return do(f"load {kind}, ptr %out")
 
-    lines += ["define i32 @find(ptr %words) {", "entry:", "  %out = alloca i64"]
+    lines += ["define internal i32 @tensors(ptr %words) noinline {", "entry:", "  %out = alloca i64"]
     numbers = {name: word(name) for name in ("rows", "slot_count", "own_count", "kind")}
-    pointers = [name for name in _WORDS if name not in (*numbers, "taken", "save", "restore")]
+    pointers = [name for name in _WORDS if name not in (*numbers, "taken", "save", "restore", "watch", "same")]
     known = {name: word(name, "ptr") for name in pointers}
     dtype = do(f"trunc i64 {numbers['kind']} to i32")
     taken, kept = do(f"getelementptr i64, ptr %words, i64 {_TAKEN}"), known["held"]
@@ -268,16 +278,30 @@ def _text() -> str:
     for label, code in (("gone", GONE), ("moved", MOVED)):
         lines += [f"{label}:", "  call void @finish(ptr %words, ptr null, ptr null)", f"  ret i32 {code}"]
     lines.append("}")
+    lines += _watched_text()
     lines += _finish_text()
     return "\n".join(lines) + "\n"
 
 
+def _at(name: str) -> str:
+    return f"getelementptr i64, ptr %words, i64 {_WORDS.index(name)}"
+
+
+def _watched_text() -> list[str]:
+    """First what is watched, if anything is; then the tensors."""
+    return [
+        "define i32 @find(ptr %words) {", "entry:", f"  %watch.at = {_at('watch')}", "  %watch = load ptr, ptr %watch.at",
+        "  %none = icmp eq ptr %watch, null", "  br i1 %none, label %tensors, label %look", "look:",
+        f"  %same.at = {_at('same')}", "  %same = load ptr, ptr %same.at", "  %answer = call i32 %same(ptr %watch)",
+        "  %is.same = icmp ne i32 %answer, 0", "  br i1 %is.same, label %tensors, label %gone", "tensors:",
+        "  %found = tail call i32 @tensors(ptr %words)", "  ret i32 %found", "gone:",
+        "  call void @finish(ptr %words, ptr null, ptr null)", f"  ret i32 {GONE}", "}",
+    ]  # fmt: skip
+
+
 def _finish_text() -> list[str]:
     """Run a kernel between letting the interpreter's lock go and taking it again; release what is held."""
-
-    def word(name: str) -> str:
-        return f"getelementptr i64, ptr %words, i64 {_WORDS.index(name)}"
-
+    word = _at
     return [
         "define void @finish(ptr %words, ptr %kernel, ptr %job) {", "entry:",
         "  %none = icmp eq ptr %kernel, null", "  br i1 %none, label %free, label %run", "run:",

@@ -26,7 +26,8 @@ __all__ = ["Entry", "Launch", "kind_of_launch"]
 _LARGEST, _SMALLEST = 1 << 18, 1 << 14  # elements of a unit of work
 _COUNTER, _KEY, _FLAG = JOB.index("counter"), JOB.index("key"), JOB.index("flag")
 
-_touched = torch.autograd.graph.increment_version  # as autograd must know of it
+# Autograd must know of it. torch's public function asks first whether it was given one tensor: a ninth of a microsecond.
+_touched = getattr(torch._C, "_increment_version", torch.autograd.graph.increment_version)
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ class Launch:
         self._places = Places(entries, cohorts, extra=2)
         self.elements = sum(self._places.counts)
         self._few = self.elements < WORTH_THREADS
-        self.find = self._places.find
+        self.find, self.watch = self._places.find, self._places.watch
         self._lay_out()
 
     def _lay_out(self) -> None:
@@ -133,19 +134,34 @@ class Launch:
 
 
 def _units(counts: Sequence[int]) -> tuple[Any, Any]:
-    """Units of work (row, first, last + 1), and where each batch of units begins."""
-    total = sum(counts)
-    size = min(_LARGEST, max(_SMALLEST, total // (4 * torch.get_num_threads()) // 32 * 32))
-    units: list[tuple[int, int, int]] = []
-    bounds, filled = [0], 0
+    """Units of work (row, first, last + 1), and where each batch of units begins.
+
+    Threads take batches in turn. So that each walks through a part of the memory of its own, as far from the others' as
+    may be, the batches are dealt out: with two threads, first of the one half and first of the other, and so on.
+    """
+    threads = torch.get_num_threads()
+    size = min(_LARGEST, max(_SMALLEST, sum(counts) // (4 * threads) // 32 * 32))
+    batches: list[list[tuple[int, int, int]]] = [[]]
+    filled = 0
     for row, count in enumerate(counts):
         for first in range(0, count, size):
             last = min(first + size, count)
-            units.append((row, first, last))
+            batches[-1].append((row, first, last))
             filled += last - first
             if filled >= size:
-                bounds.append(len(units))
+                batches.append([])
                 filled = 0
-    if bounds[-1] != len(units):
-        bounds.append(len(units))
-    return np.array(units, np.int64).reshape(-1, 3), np.array(bounds, np.int64)
+    dealt = _dealt([batch for batch in batches if batch], threads)
+    bounds = np.cumsum([0, *map(len, dealt)])
+    units = [unit for batch in dealt for unit in batch]
+    return np.array(units, np.int64).reshape(-1, 3), bounds.astype(np.int64)
+
+
+def _dealt(batches: list[Any], parts: int) -> list[Any]:
+    """The first of every part, then the second of every part, …, where parts are as long as one another, or nearly.
+
+    >>> _dealt([0, 1, 2, 3, 4, 5, 6], 2)
+    [0, 4, 1, 5, 2, 6, 3]
+    """
+    long = -(-len(batches) // parts)
+    return [batches[at] for offset in range(long) for at in range(offset, len(batches), max(1, long))]

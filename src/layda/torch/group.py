@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from operator import is_, itemgetter
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -26,7 +26,6 @@ class Group:
         self.rule = optimizer.rule
         self.parameters = self.group["params"]
         self.count = len(self.parameters)
-        self._known = list(self.parameters)  # the group's own list may be edited in place
         refuse_names(self.rule, self.group)
         self._entries = len(self.group)  # another number of them: something was written that may be misspelt
         self.plan: GroupPlan = read_group(self.rule, self.group)
@@ -49,16 +48,14 @@ class Group:
         self.on_gpu = any(map(is_on_gpu, inside))
 
     def fits(self, scaled: bool) -> bool:
-        """Whether the group's program is still this one; new numbers are read."""
+        """Whether the list and the program are still these; new numbers are read. What the list holds others watch."""
         group = self.group
-        if group["params"] is not self.parameters or len(self.parameters) != self.count or scaled != self.scaled:
+        if group["params"] is not self.parameters or scaled != self.scaled:
             return False
-        if not all(map(is_, self.parameters, self._known)):
-            return False
-        contested = self._scheduled_rate and "initial_lr" in group  # a scheduler of torch's has come: read_group tells
         if len(group) != self._entries:
             refuse_names(self.rule, group)
             self._entries = len(group)
+        contested = self._scheduled_rate and "initial_lr" in group  # a scheduler of torch's has come: read_group tells
         if not self._with_tensors and not contested:
             try:
                 if self._pick(group) == self.plan.seen:

@@ -196,14 +196,12 @@ class Optimizer(torch.optim.Optimizer):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
-        if not self.state and checkpoint.only_slots_are_wanted(self):
-            checkpoint.make_slots(self)
-            return loss
         plan = self._plan
-        if plan is None:
-            plan = self._plan = StepPlan(self)
-        elif not plan.fits():
-            plan = self._plan = StepPlan(self, plan.parts)
+        if plan is None or not plan.fits():
+            if not self.state and checkpoint.only_slots_are_wanted(self):
+                checkpoint.make_slots(self)
+                return loss
+            plan = self._plan = StepPlan(self, plan and plan.parts)
         if (self.nonfinite == "pass" and "found_inf" not in self.__dict__) or self._accepted(plan):
             plan.take()
         return loss

@@ -15,6 +15,7 @@ from layda.torch.tensors import alike, is_wrapper, local
 if TYPE_CHECKING:
     from layda.torch.fused import Entry
     from layda.torch.shared import Cohort
+    from layda.torch.watching import Watch
 
 __all__ = ["Places"]
 
@@ -72,6 +73,12 @@ class Places:
     def _slot(self, name: str) -> list[torch.Tensor]:
         found = [state[name] for state in self._states]
         return list(map(_local, found)) if self._sharded else found
+
+    def watch(self, watched: Watch) -> bool:
+        """Have :meth:`find` ask that, too, where it asks natively; whether it does."""
+        if self._finder is not None:
+            self._finder.watch(watched)
+        return self._finder is not None
 
     def find(self, parts: Mapping[int, torch.Tensor]) -> bool:
         """Look where everything lies; whether it is still what this was made for; False: it is not.

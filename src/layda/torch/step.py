@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from collections import defaultdict
 from functools import cache
-from operator import is_
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -29,6 +28,7 @@ from layda.torch.tensors import (
     refuse,
     suits,
 )  # fmt: skip
+from layda.torch.watching import Watch
 
 if TYPE_CHECKING:
     from layda.torch.optimizer import Optimizer
@@ -77,7 +77,10 @@ class StepPlan:
         except SettingError:
             self.forget()
             raise
-        self._states = list(optimizer.state.values())
+        self._state_dict = optimizer.state
+        lists = [group.parameters for group in self._groups]  # they may be edited in place
+        self._watch = Watch(optimizer.state, lists)
+        self._watched = any(launch.watch(self._watch) for launch in self._launches)
         self._bad: str | None = None
         self._moving: list[Cohort] = []
         self._stale = True
@@ -190,8 +193,8 @@ class StepPlan:
         scale = optimizer.inverse_scale() if "grad_scale" in optimizer.__dict__ else None
         if scale is not self._scale and scale != self._scale:
             self._scale, self._stale = scale, True
-        groups, states = optimizer.param_groups, optimizer.state
-        if len(groups) != len(self._groups) or len(states) != len(self._states):
+        groups = optimizer.param_groups
+        if optimizer.state is not self._state_dict or len(groups) != len(self._groups):
             return False
         scaled = scale is not None
         for index, own in enumerate(self._groups):
@@ -199,7 +202,7 @@ class StepPlan:
                 return False
             if own.changed:
                 own.changed, self._stale = False, True
-        if not all(map(is_, states.values(), self._states)):
+        if not self._watched and not self._watch.holds():
             return False
         if self._moving and not all(cohort.still() for cohort in self._moving):
             return False
