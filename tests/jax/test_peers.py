@@ -69,7 +69,7 @@ PAIRS: dict[str, tuple[Any, Any]] = {
     "adamw": (lambda: AdamW(0.01, weight_decay=0.1), lambda: optax.adamw(0.01, weight_decay=0.1)),
     "lion": (lambda: Lion(0.001), lambda: optax.lion(0.001, weight_decay=0.0)),
     "lion, decayed weights": (
-        lambda: Lion(0.001, weight_decay=0.1, decoupled=True),
+        lambda: Lion(0.001, weight_decay=0.1),
         lambda: optax.lion(0.001, weight_decay=0.1),
     ),
     "sign": (lambda: SignMomentum(0.001, 0.0), lambda: optax.sign_sgd(0.001)),

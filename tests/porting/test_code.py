@@ -284,6 +284,8 @@ def test_the_form_is_said_where_it_matters() -> None:
     assert "optax.chain(" in layda.code(run, "optax")
     assert "optax.nadam has no" in layda.code(NAdam(), "optax")
     assert "torch.optim has no lion: the step is written out" in layda.code(Lion(), "torch")
+    decayed = layda.code(Lion(0.01, weight_decay=0.1), "optax")
+    assert "optax.lion(0.01, b1=0.9, b2=0.99, weight_decay=0.1)" in decayed  # decoupled there, too
 
 
 def test_refusals() -> None:

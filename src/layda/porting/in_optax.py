@@ -214,9 +214,10 @@ def _lion(rule: Lion, settings: dict[str, Setting]) -> Way | str:
         return "optax.lion takes constant betas"
     piece: _Piece = (f"optax.scale_by_lion(b1={rule.beta1!r}, b2={rule.beta2!r})", [])
     text, functions = _schedule(settings["learning_rate"])
-    if rule.decays_weights:
+    decay = settings["weight_decay"].constant if rule.decays_weights else 0.0
+    if decay is None or (decay and not rule.decoupled):
         return _chained(rule, settings, [piece, _rate(settings)])
-    arguments = [text, f"b1={rule.beta1!r}", f"b2={rule.beta2!r}", "weight_decay=0.0"]
+    arguments = [text, f"b1={rule.beta1!r}", f"b2={rule.beta2!r}", f"weight_decay={number_of(decay)}"]
     return Way(call("optimizer = ", "optax.lion", arguments), functions=functions)
 
 
