@@ -45,16 +45,17 @@ except ImportError as _fault:
     raise MissingExtraError("jax with optax", "jax", "layda.jax") from _fault
 
 from layda.errors import nearest
-from layda.jax.answers import estimates
+from layda.jax.answers import estimates, settings, with_hyperparams
 from layda.jax.named import function_name as _function_name
 from layda.jax.named import named as _named
-from layda.jax.transformation import State, Transformation, optimizer
+from layda.jax.state import State
+from layda.jax.transformation import Transformation, optimizer
 from layda.rules import ALL as _ALL
 
 _NAMED = {_function_name(_rule): _named(_rule) for _rule in _ALL}
 globals().update(_NAMED)
 
-__all__ = ["State", "Transformation", "estimates", "optimizer"]
+__all__ = ["State", "Transformation", "estimates", "optimizer", "settings", "with_hyperparams"]
 __all__ += list(_NAMED)
 
 
