@@ -75,7 +75,10 @@ def test_functions_can_be_wrapped_in_inject_hyperparams(rule: Any, way: str) -> 
     run = WAYS[way]
     updates, state = run(plain.update)(gradients, run(plain.init)(params), params)
     updates_inside, state_inside = run(wrapped.update)(gradients, run(wrapped.init)(params), params)
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6), updates_inside, updates)
+    # Inside, a compiled step has a weight decay whose value it does not know; a decoupled one makes the update the
+    # difference of two positions, right to the last place of the parameters, which are 1.
+    place = float(jnp.finfo(jnp.float32).eps) / 2 if rule().decoupled else 0.0
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6, atol=place), updates_inside, updates)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6), state_inside.inner_state, state)
 
 
