@@ -22,7 +22,7 @@ class Lion(Rule):
         learning_rate: α ≥ 0, the length of every step: with a constant α the ball never comes to rest.
         beta1: β₁ from 0 to 1, the blend that is taken the sign of.
         beta2: β₂ from 0 to 1, the memory.
-        weight_decay: λ ≥ 0, by default 0.
+        weight_decay: λ ≥ 0, by default 0; that of optax.lion is 0.001.
         decoupled: as above and in the paper; with ``False`` λx is added to the gradient, where the sign swallows its
             size.
 
