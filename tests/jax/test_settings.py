@@ -258,7 +258,7 @@ def test_what_is_refused_and_why(make: Any, words: str) -> None:
 def test_unknown_names_are_answered_with_known_ones() -> None:
     with pytest.raises(AttributeError, match="did you mean heavy_ball"):
         _ = layda.jax.hevy_ball
-    with pytest.raises(TypeError, match="heavy_ball: .*momentun.*its arguments are learning_rate=0.01, momentum=0.9"):
+    with pytest.raises(TypeError, match=r"heavy_ball: .*momentun.*its arguments are learning_rate=0.01, momentum=0.9"):
         layda.jax.heavy_ball(momentun=0.9)
     with pytest.raises(TypeError, match=r"adam: .*'b1'.*its arguments are .* beta1=0.9"):  # optax's name for it
         layda.jax.adam(b1=0.9)
