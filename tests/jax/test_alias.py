@@ -15,7 +15,7 @@ import jax.numpy as jnp  # noqa: E402
 import layda  # noqa: E402
 from layda.rules import ALL  # noqa: E402
 from tests.cases import RULES  # noqa: E402
-from tests.jax.problems import TUNED, identity, in_64_bits, parabola, rosenbrock  # noqa: E402
+from tests.jax.problems import TUNED, every_rule, identity, in_64_bits, parabola, rosenbrock, together  # noqa: E402
 
 WAYS = {"eager": lambda function: function, "jit": jax.jit}
 DTYPES = ("float16", "bfloat16", "float32", "float64", "complex64", "complex128")
@@ -160,17 +160,15 @@ def accumulated() -> list[tuple[list[Any], Any]]:
     singles = [layda.jax.optimizer(rule) for rule in RULES]
     several = [optax.MultiSteps(single, every_k_schedule=4) for single in singles]
     params = {dtype: jnp.array([1.0, 2.0], dtype) for dtype in ("bfloat16", "float32")}
-    update = jax.jit(lambda states: [one.update(params, state, params) for one, state in zip(several, states)])
-    states, updates = [one.init(params) for one in several], []
+    update, states, updates = together(several), [one.init(params) for one in several], []
     for _ in range(4):
-        found = update(states)
-        states = [state for _, state in found]
-        updates.append([one for one, _ in found])
-    plain = jax.jit(lambda: [single.update(params, single.init(params), params)[0] for single in singles])()
+        found, states = update(params, states, params)
+        updates.append(found)
+    plain, _ = together(singles)(params, [single.init(params) for single in singles], params)
     return [([step[index] for step in updates], plain[index]) for index in range(len(RULES))]
 
 
-@pytest.mark.parametrize("index", range(len(RULES)), ids=lambda index: identity(RULES[index]))
+@every_rule
 def test_gradient_accumulation(index: int, accumulated: Any) -> None:
     """``optax.MultiSteps``: nothing for three steps, then the step of the mean gradient."""
     (*before, last), expected = accumulated[index]

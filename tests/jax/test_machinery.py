@@ -20,7 +20,7 @@ import layda  # noqa: E402
 from layda.rules import Adam, AdamW, HeavyBall, ScheduleFreeSGD  # noqa: E402
 from layda.schedules import ExponentialDecay  # noqa: E402
 from tests.cases import RULES  # noqa: E402
-from tests.jax.problems import identity, in_64_bits  # noqa: E402
+from tests.jax.problems import every_rule, identity, in_64_bits, together  # noqa: E402
 
 
 def tree() -> dict[str, Any]:
@@ -178,29 +178,36 @@ def test_inside_multi_transform_and_masked(rule: Any) -> None:
     expected, _ = plain.update({"a": params["a"]}, plain.init({"a": params["a"]}), {"a": params["a"]})
 
     several = optax.multi_transform({"ours": plain, "still": optax.set_to_zero()}, {"a": "ours", "b": "still"})
-    updates, _ = jax.jit(several.update)(params, several.init(params), params)
+    masked = optax.masked(plain, {"a": True, "b": False})
+    compiled = jax.jit(lambda params: [one.update(params, one.init(params), params) for one in (several, masked)])
+    (updates, _), (masked_updates, state) = compiled(params)
     np.testing.assert_allclose(updates["a"], expected["a"], rtol=1e-6)
     assert updates["b"].tolist() == [0.0]
 
-    masked = optax.masked(plain, {"a": True, "b": False})
-    updates, state = jax.jit(masked.update)(params, masked.init(params), params)
+    updates = masked_updates
     np.testing.assert_allclose(updates["a"], expected["a"], rtol=1e-6)
     np.testing.assert_array_equal(updates["b"], params["b"])
     assert layda.jax.estimates(plain, params, state)["b"].tolist() == [3.0]
 
 
-@pytest.mark.parametrize("rule", RULES, ids=identity)
-def test_apply_if_finite_skips_a_step_whole(rule: Any) -> None:
-    careful = optax.apply_if_finite(layda.jax.optimizer(rule), max_consecutive_errors=5)
-    params = jnp.array([1.0, 2.0])
-    update = jax.jit(careful.update)
-    _, before = update(params, careful.init(params), params)
-    updates, after = update(jnp.array([1.0, jnp.nan]), before, params)
-    assert updates.tolist() == [0.0, 0.0]
+@pytest.fixture(scope="module")
+def careful() -> list[tuple[Any, ...]]:
+    """For every rule: the state before and after a gradient with NaN, its update, and that of the step after it."""
+    transforms = [optax.apply_if_finite(layda.jax.optimizer(rule), max_consecutive_errors=5) for rule in RULES]
+    update, params = together(transforms), jnp.array([1.0, 2.0])
+    _, before = update(params, [one.init(params) for one in transforms], params)
+    nothing, after = update(jnp.array([1.0, jnp.nan]), before, params)
+    something, _ = update(params, after, params)
+    return list(zip(before, after, nothing, something, strict=True))
+
+
+@every_rule
+def test_apply_if_finite_skips_a_step_whole(index: int, careful: Any) -> None:
+    before, after, nothing, something = careful[index]
+    assert nothing.tolist() == [0.0, 0.0]
     assert_close(after.inner_state, before.inner_state, 0.0)
-    updates, _ = update(params, after, params)
-    assert bool(jnp.all(jnp.isfinite(updates)))
-    assert bool(jnp.all(updates != 0))
+    assert np.all(np.isfinite(something))
+    assert np.all(np.asarray(something) != 0)
 
 
 def test_complex_parts_are_coordinates_of_their_own() -> None:
@@ -300,21 +307,33 @@ def test_what_needs_params_says_so() -> None:
         np.testing.assert_array_equal(without, having)
 
 
-@pytest.mark.parametrize("rule", RULES, ids=identity)
-def test_a_saved_state_continues_bit_for_bit(rule: Any, tmp_path: Path) -> None:
-    transform = layda.jax.optimizer(rule)
-    step = jax.jit(lambda params, state: stepped(transform, params, state))
-    params = jnp.array([1.0, -2.0])
-    state = transform.init(params)
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[Any, Any]]:
+    """For every rule three steps, then three more: straight on, and from a file."""
+    transforms = [layda.jax.optimizer(rule) for rule in RULES]
+    path = tmp_path_factory.mktemp("saved") / "kept.npz"
+
+    @jax.jit
+    def step(carried: Any) -> Any:
+        return [stepped(one, params, state) for one, (params, state) in zip(transforms, carried, strict=True)]
+
+    start = jnp.array([1.0, -2.0])
+    carried = [(start, one.init(start)) for one in transforms]
     for _ in range(3):
-        params, state = step(params, state)
-    leaves, structure = jax.tree.flatten((params, state))
-    np.savez(tmp_path / "kept.npz", *leaves)
-    with np.load(tmp_path / "kept.npz") as kept:
+        carried = step(carried)
+    leaves, structure = jax.tree.flatten(carried)
+    np.savez(path, *leaves)
+    with np.load(path) as kept:
         again = jax.tree.unflatten(structure, [kept[f"arr_{index}"] for index in range(len(leaves))])
-    straight = (params, state)
     for _ in range(3):
-        straight, again = step(*straight), step(*again)
+        carried, again = step(carried), step(again)
+    return list(zip(again, carried, strict=True))
+
+
+@every_rule
+def test_a_saved_state_continues_bit_for_bit(index: int, saved: Any) -> None:
+    again, straight = saved[index]
+    assert int(straight[1].count) == 6
     assert_close(again, straight, 0.0)
 
 

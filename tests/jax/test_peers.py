@@ -42,18 +42,26 @@ def bowl(x: Any) -> Any:
     return (x[0] * x[0] + 10 * x[1] * x[1] + x[0] * x[1]) / 2 + x[0] ** 4 / 8
 
 
-def path(transform: Any, evaluate: Any = None) -> np.ndarray:
-    """Positions under jit, or what ``evaluate`` makes of state and parameters."""
-    params = jnp.array([1.5, -0.75])
+def paths(*walks: Any) -> list[np.ndarray]:
+    """Positions under jit, or what a function makes of state and parameters: all in one compilation.
+
+    Args:
+        walks: transformations, or pairs of one and a function of its state and the parameters.
+    """
+    pairs = [one if isinstance(one, list) else [one, lambda state, params: params] for one in walks]
+    begin = jnp.array([1.5, -0.75])
 
     def step(carry: Any, _: Any) -> Any:
-        params, state = carry
-        updates, state = transform.update(jax.grad(bowl)(params), state, params)
-        params = optax.apply_updates(params, updates)
-        return (params, state), params if evaluate is None else evaluate(state, params)
+        after, seen = [], []
+        for (transform, evaluate), (params, state) in zip(pairs, carry, strict=True):
+            updates, moved = transform.update(jax.grad(bowl)(params), state, params)
+            params = optax.apply_updates(params, updates)
+            after.append((params, moved))
+            seen.append(evaluate(moved, params))
+        return after, seen
 
-    start = (params, transform.init(params))
-    return np.asarray(jax.jit(lambda carry: jax.lax.scan(step, carry, None, length=STEPS)[1])(start))
+    start = [(begin, transform.init(begin)) for transform, _ in pairs]
+    return [np.asarray(one) for one in jax.jit(lambda carry: jax.lax.scan(step, carry, None, length=STEPS)[1])(start)]
 
 
 PAIRS: dict[str, tuple[Any, Any]] = {
@@ -97,11 +105,17 @@ PAIRS: dict[str, tuple[Any, Any]] = {
 }
 
 
-@pytest.mark.parametrize("pair", PAIRS)
-def test_trajectory_is_optax_s(pair: str) -> None:
+@pytest.fixture(scope="module")
+def trajectories() -> dict[str, tuple[np.ndarray, np.ndarray]]:
     with in_64_bits():
-        ours, theirs = (make() for make in PAIRS[pair])
-        found, expected = path(layda.jax.optimizer(ours)), path(theirs)
+        ours = paths(*(layda.jax.optimizer(rule()) for rule, _ in PAIRS.values()))
+        theirs = paths(*(peer() for _, peer in PAIRS.values()))
+    return dict(zip(PAIRS, zip(ours, theirs, strict=True), strict=True))
+
+
+@pytest.mark.parametrize("pair", PAIRS)
+def test_trajectory_is_optax_s(pair: str, trajectories: Any) -> None:
+    found, expected = trajectories[pair]
     assert found.dtype == np.float64
     assert np.ptp(found[:, 0]) > 0.1  # they went somewhere
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12 * np.max(np.abs(expected)))
@@ -111,8 +125,10 @@ def test_schedule_free_s_answer_is_optax_s() -> None:
     with in_64_bits():
         ours = layda.jax.schedule_free(0.05)
         theirs = optax.contrib.schedule_free(optax.sgd(0.05), 0.05, b1=0.9)
-        found = path(ours, lambda state, params: layda.jax.estimates(ours, params, state))
-        expected = path(theirs, optax.contrib.schedule_free_eval_params)
+        found, expected = paths(
+            [ours, lambda state, params: layda.jax.estimates(ours, params, state)],
+            [theirs, optax.contrib.schedule_free_eval_params],
+        )
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12 * np.max(np.abs(expected)))
 
 
@@ -120,7 +136,7 @@ def test_optax_s_schedules_are_taken_as_they_are() -> None:
     schedule = optax.warmup_cosine_decay_schedule(0.0, 0.02, 100, 800)
     with in_64_bits():
         ours = layda.jax.optimizer(HeavyBall(momentum=0.9, form="step"), learning_rate=schedule)
-        found, expected = path(ours), path(optax.sgd(schedule, momentum=0.9))
+        found, expected = paths(ours, optax.sgd(schedule, momentum=0.9))
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12 * np.max(np.abs(expected)))
 
 
