@@ -25,32 +25,43 @@ def named(rule: Any) -> Any:
     return getattr(layda.jax, rule.name.replace("-", "_"))
 
 
-@pytest.mark.parametrize("rule", TUNED, ids=identity)
-def test_optimization_reaches_the_minimum(rule: Any) -> None:
-    """Both problems, real and complex, as four leaves of one tree."""
-    transform = layda.jax.optimizer(rule)
-    problems = {
-        f"{problem.__name__} {dtype}": problem(jnp.dtype(dtype))
-        for problem in (parabola, rosenbrock)
-        for dtype in ("float32", "complex64")
-    }
-    params, final = ({name: one[index] for name, one in problems.items()} for index in range(2))
+PROBLEMS = {
+    f"{problem.__name__} {dtype}": problem(jnp.dtype(dtype))
+    for problem in (parabola, rosenbrock)
+    for dtype in ("float32", "complex64")
+}
+"""Both problems, real and complex: four leaves of one tree."""
+
+
+@pytest.fixture(scope="module")
+def minimised() -> list[tuple[Any, Any]]:
+    """For every rule the parameters and the state after 40,000 steps on the problems; all in one compilation."""
+    transforms = [layda.jax.optimizer(rule) for rule in TUNED]
+    start = {name: begin for name, (begin, _, _) in PROBLEMS.items()}
 
     def total(params: Any) -> Any:
-        return sum(function(params[name]) for name, (_, _, function) in problems.items())
+        return sum(function(params[name]) for name, (_, _, function) in PROBLEMS.items())
 
     def step(carry: Any, _: Any) -> Any:
-        params, state = carry
-        gradients = jax.tree.map(jnp.conj, jax.grad(total)(params))  # as optax asks for with complex parameters
-        updates, state = transform.update(gradients, state, params)
-        return (optax.apply_updates(params, updates), state), None
+        after = []
+        for transform, (params, state) in zip(transforms, carry, strict=True):
+            gradients = jax.tree.map(jnp.conj, jax.grad(total)(params))  # as optax asks for with complex parameters
+            updates, moved = transform.update(gradients, state, params)
+            after.append((optax.apply_updates(params, updates), moved))
+        return after, None
 
-    state = optax.tree_utils.tree_map_params(transform, lambda value: value, transform.init(params))
-    params, state = jax.jit(lambda carry: jax.lax.scan(step, carry, None, length=40_000)[0])((params, state))
-    answers = layda.jax.estimates(transform, params, state)
-    for name, expected in final.items():
-        np.testing.assert_allclose(params[name], expected, rtol=3e-2, atol=3e-2, err_msg=name)
-        np.testing.assert_allclose(answers[name], expected, rtol=3e-2, atol=3e-2, err_msg=name)
+    states = [optax.tree_utils.tree_map_params(one, lambda value: value, one.init(start)) for one in transforms]
+    carry = [(start, state) for state in states]
+    return jax.jit(lambda carry: jax.lax.scan(step, carry, None, length=40_000)[0])(carry)
+
+
+@every_rule
+def test_optimization_reaches_the_minimum(index: int, minimised: Any) -> None:
+    params, state = minimised[index]
+    answers = layda.jax.estimates(TUNED[index], params, state)
+    for name, (_, final, _) in PROBLEMS.items():
+        np.testing.assert_allclose(params[name], final, rtol=3e-2, atol=3e-2, err_msg=name)
+        np.testing.assert_allclose(answers[name], final, rtol=3e-2, atol=3e-2, err_msg=name)
 
 
 @pytest.mark.parametrize("rule", RULES, ids=identity)

@@ -78,15 +78,25 @@ def test_a_missing_gradient_leaves_its_slots_alone() -> None:
     assert jnp.all(state.slots["velocity"]["a"] != before.slots["velocity"]["a"])
 
 
-@pytest.mark.parametrize("rule", RULES, ids=identity)
-def test_scan_and_jit_are_the_eager_steps(rule: Any) -> None:
-    transform = layda.jax.optimizer(rule)
-    start = (tree(), transform.init(tree()))
-    eager = start
+@pytest.fixture(scope="module")
+def scanned() -> list[Any]:
+    """For every rule five steps in ``lax.scan``."""
+    transforms = [layda.jax.optimizer(rule) for rule in RULES]
+    start = [(tree(), one.init(tree())) for one in transforms]
+
+    def step(carry: Any, _: Any) -> Any:
+        return [stepped(one, *own) for one, own in zip(transforms, carry, strict=True)], None
+
+    return jax.lax.scan(step, start, None, length=5)[0]
+
+
+@every_rule
+def test_scan_and_jit_are_the_eager_steps(index: int, scanned: Any) -> None:
+    transform = layda.jax.optimizer(RULES[index])
+    eager = (tree(), transform.init(tree()))
     for _ in range(5):
         eager = stepped(transform, *eager)
-    scanned, _ = jax.lax.scan(lambda carry, _: (stepped(transform, *carry), None), start, None, length=5)
-    assert_close(scanned, eager)
+    assert_close(scanned[index], eager)
 
 
 @pytest.mark.parametrize("rule", RULES, ids=identity)
@@ -107,24 +117,41 @@ def test_vmap_over_parameters_and_rates(rule: Any) -> None:
         np.testing.assert_allclose(together[index], run(rates[index], starts[index]), rtol=1e-6)
 
 
-@pytest.mark.parametrize("rule", RULES, ids=identity)
-def test_parameters_and_state_can_be_donated(rule: Any) -> None:
-    transform = layda.jax.optimizer(rule)
-    step = jax.jit(lambda params, state: stepped(transform, params, state), donate_argnums=(0, 1))
-    start = {"a": np.arange(1.0, 5.0, dtype=np.float32), "b": np.arange(1.0, 5.0, dtype=np.float32)}
-    expected = (start, transform.init(start))
-    for _ in range(3):
-        expected = stepped(transform, *expected)
-    for init in (transform.init, jax.jit(transform.init)):
-        params = jax.tree.map(jnp.array, start)
-        state = init(params)
-        places = [leaf.unsafe_buffer_pointer() for leaf in jax.tree.leaves((params, state))]
+@pytest.fixture(scope="module")
+def donated() -> dict[str, list[Any]]:
+    """For every rule, with states made eagerly and under jit, three steps that take their arguments' memory."""
+    transforms = [layda.jax.optimizer(rule) for rule in RULES]
+
+    def init(starts: list[Any]) -> list[Any]:
+        return [(start, one.init(start)) for one, start in zip(transforms, starts, strict=True)]
+
+    def step(carried: list[Any]) -> list[Any]:
+        return [stepped(one, *own) for one, own in zip(transforms, carried, strict=True)]
+
+    found, compiled = {}, jax.jit(step, donate_argnums=0)
+    for made, how in {"eager": init, "jit": jax.jit(init)}.items():
+        carried = how([jax.tree.map(jnp.array, FOUR) for _ in transforms])
+        places = [leaf.unsafe_buffer_pointer() for leaf in jax.tree.leaves(carried)]
         assert len(set(places)) == len(places)  # no buffer belongs to two leaves
         for _ in range(3):
-            old = params
-            params, state = step(params, state)
+            old = [params for params, _ in carried]
+            carried = compiled(carried)
             assert all(leaf.is_deleted() for leaf in jax.tree.leaves(old))
-        assert_close((params, state), expected)
+        found[made] = carried
+    return found
+
+
+FOUR = {"a": np.arange(1.0, 5.0, dtype=np.float32), "b": np.arange(1.0, 5.0, dtype=np.float32)}
+
+
+@every_rule
+def test_parameters_and_state_can_be_donated(index: int, donated: Any) -> None:
+    transform = layda.jax.optimizer(RULES[index])
+    expected = (FOUR, transform.init(FOUR))
+    for _ in range(3):
+        expected = stepped(transform, *expected)
+    for carried in donated.values():
+        assert_close(carried[index], expected)
 
 
 def test_a_changed_hyperparameter_compiles_nothing_anew() -> None:
