@@ -99,22 +99,30 @@ def test_scan_and_jit_are_the_eager_steps(index: int, scanned: Any) -> None:
     assert_close(scanned[index], eager)
 
 
-@pytest.mark.parametrize("rule", RULES, ids=identity)
-def test_vmap_over_parameters_and_rates(rule: Any) -> None:
+def rated(rule: Any, rate: Any, params: Any) -> Any:
+    """Three steps at a rate that is put into the state."""
     transform = layda.jax.optimizer(rule)
-    name = next(name for name in transform.init(jnp.zeros(2)).hyperparams if name.startswith("learning_rate"))
-    rates, starts = jnp.array([0.01, 0.05]), jnp.array([[1.0, 2.0], [3.0, 4.0]])
+    state = transform.init(params)
+    state.hyperparams[next(name for name in state.hyperparams if name.startswith("learning_rate"))] = rate
+    for _ in range(3):
+        params, state = stepped(transform, params, state)
+    return params
 
-    def run(rate: Any, params: Any) -> Any:
-        state = transform.init(params)
-        state.hyperparams[name] = rate
-        for _ in range(3):
-            params, state = stepped(transform, params, state)
-        return params
 
-    together = jax.vmap(run)(rates, starts)
-    for index in range(2):
-        np.testing.assert_allclose(together[index], run(rates[index], starts[index]), rtol=1e-6)
+RATES, STARTS = np.array([0.01, 0.05], np.float32), np.array([[1.0, 2.0], [3.0, 4.0]], np.float32)
+
+
+@pytest.fixture(scope="module")
+def mapped() -> list[Any]:
+    """For every rule the ends of ``vmap`` over rates and starts."""
+    return jax.jit(jax.vmap(lambda rate, start: [rated(rule, rate, start) for rule in RULES]))(RATES, STARTS)
+
+
+@every_rule
+def test_vmap_over_parameters_and_rates(index: int, mapped: Any) -> None:
+    for lane in range(2):
+        alone = rated(RULES[index], jnp.asarray(RATES[lane]), jnp.asarray(STARTS[lane]))
+        np.testing.assert_allclose(mapped[index][lane], alone, rtol=1e-6)
 
 
 @pytest.fixture(scope="module")

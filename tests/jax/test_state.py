@@ -17,7 +17,7 @@ from layda.errors import SettingError  # noqa: E402
 from layda.rules import HeavyBall, NAdam, Nesterov, ScheduleFreeSGD  # noqa: E402
 from layda.schedules import ExponentialDecay  # noqa: E402
 from tests.cases import RULES  # noqa: E402
-from tests.jax.problems import identity, in_64_bits  # noqa: E402
+from tests.jax.problems import every_rule, identity, in_64_bits  # noqa: E402
 
 ONES = jnp.ones(2)
 
@@ -101,25 +101,44 @@ def test_shapes_are_refused_inside_jit_too_and_values_are_not_known_there() -> N
     assert bool(jnp.all(jnp.isfinite(updates)))
 
 
-@pytest.mark.parametrize("rule", RULES, ids=identity)
-def test_hyperparameters_set_through_the_function_are_those_set_by_hand(rule: Any) -> None:
-    transform = layda.jax.optimizer(rule)
-    chain = optax.chain(optax.identity(), transform)
-    state = chain.init(ONES)
-    values = {name: 0.5 * float(value) for name, value in state[1].hyperparams.items() if not name.endswith("every")}
-    by_function = layda.jax.with_hyperparams(transform, state, values)
-    assert float(next(iter(state[1].hyperparams.values()))) == 2 * next(iter(values.values()))  # left as it was
-    state[1].hyperparams.update(values)
-    traced = []
+@pytest.fixture(scope="module")
+def changed() -> list[tuple[Any, Any, Any]]:
+    """For every rule in a chain: its state before, and updates and states after a change by function and by hand."""
+    transforms = [layda.jax.optimizer(rule) for rule in RULES]
+    chains, traced = [optax.chain(optax.identity(), one) for one in transforms], []
 
     @jax.jit
-    def update(state: Any) -> Any:
+    def update(states: Any) -> Any:
         traced.append(1)
-        return chain.update(ONES, state, ONES)
+        return [one.update(ONES, state, ONES) for one, state in zip(chains, states, strict=True)]
 
-    update(chain.init(ONES))
-    jax.tree.map(np.testing.assert_array_equal, update(by_function), update(state))
+    before, by_function, by_hand = ([one.init(ONES) for one in chains] for _ in range(3))
+    update(before)
+    for index, (_, state) in enumerate(by_hand):
+        values = {name: float(value) / 2 for name, value in state.hyperparams.items() if not name.endswith("every")}
+        by_function[index] = layda.jax.with_hyperparams(transforms[index], by_function[index], values)
+        state.hyperparams.update(values)
+    found = list(zip(before, update(by_function), update(by_hand), strict=True))
     assert len(traced) == 1  # nothing is compiled anew, by hand or by the function
+    return found
+
+
+@every_rule
+def test_hyperparameters_set_through_the_function_are_those_set_by_hand(index: int, changed: Any) -> None:
+    (_, before), by_function, by_hand = changed[index]
+    jax.tree.map(np.testing.assert_array_equal, by_function, by_hand)
+    for name, value in before.hyperparams.items():
+        share = 1.0 if name.endswith("every") else 0.5
+        assert float(by_function[1][1].hyperparams[name]) == share * float(value)
+
+
+@pytest.mark.parametrize("rule", RULES, ids=identity)
+def test_the_state_handed_over_stays_as_it_was(rule: Any) -> None:
+    transform = layda.jax.optimizer(rule)
+    state = transform.init(ONES)
+    name, value = next(iter(state.hyperparams.items()))
+    layda.jax.with_hyperparams(transform, state, {name: 0.5 * float(value)})
+    assert state.hyperparams[name] is value
 
 
 def test_settings_show_what_the_next_step_takes() -> None:

@@ -47,13 +47,14 @@ class State(NamedTuple):
 
 def precision() -> Any:
     """The precision of hyperparameters: float64 where JAX has it switched on, else float32."""
-    return jnp.asarray(0.0, dtype=float).dtype
+    return jax.dtypes.canonicalize_dtype(np.float64)
 
 
 def scalar(value: Any) -> Any:
     """A hyperparameter as an array, never in less than its own precision; Python numbers keep their weak type."""
-    array = jnp.asarray(float(value) if isinstance(value, int) else value)
-    return array if array.dtype == precision() else array.astype(precision())
+    if not isinstance(value, jax.Array):
+        value = jnp.asarray(float(value) if isinstance(value, int) else value)
+    return value if value.dtype == precision() else value.astype(precision())
 
 
 def described(state: Any) -> str:
