@@ -55,7 +55,9 @@ def jax_stub() -> str:
     from layda.rules import ALL
 
     text = _HEAD + "from typing import Any\n\nimport optax\n\nfrom layda.jax.answers import estimates as estimates\n"
-    text += "from layda.jax.transformation import State as State\n"
+    text += "from layda.jax.answers import settings as settings\n"
+    text += "from layda.jax.answers import with_hyperparams as with_hyperparams\n"
+    text += "from layda.jax.state import State as State\n"
     text += "from layda.jax.transformation import Transformation as Transformation\n"
     text += "from layda.jax.transformation import optimizer as optimizer\n\n"
     for rule in ALL:

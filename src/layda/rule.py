@@ -77,7 +77,7 @@ class Rule(ABC):
     Attributes:
         weight_decay: λ of an added penalty λ|x|²/2. Coupled (the default): g ← g + λx before the step; any rule
             takes it.
-        decoupled: take λ out of the gradient and shrink x ← x − αλx instead (Loshchilov and Hutter 2019).
+        decoupled: shrink x ← x − αλx instead (Loshchilov and Hutter 2019); AdamW and Lion do unless told otherwise.
         restart: when the rule begins anew from its answer, everything that it carries forgotten: "never" (the default),
             "function" (when f at the answer has risen) or "gradient" (when the answer moved up the slope). See
             :mod:`layda.run.restart`. Runs do it; one coordinate's step alone cannot.

@@ -7,12 +7,16 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import pytest
 
 from layda.rule import Rule
 from layda.schedules import ExponentialDecay
 from tests.cases import RULES
 
-__all__ = ["TUNED", "identity", "in_64_bits", "parabola", "rosenbrock"]
+__all__ = ["TUNED", "every_rule", "identity", "in_64_bits", "parabola", "rosenbrock", "together"]
+
+every_rule = pytest.mark.parametrize("index", range(len(RULES)), ids=lambda index: identity(RULES[index]))
+"""One test for each of ``RULES`` by its place in the list, where one compilation serves them all."""
 
 
 def in_64_bits(on: bool = True) -> Any:
@@ -71,3 +75,14 @@ TUNED = tuple(_tuned(rule) for rule in RULES)
 def identity(rule: Rule) -> str:
     """The name of a test case."""
     return str(rule)
+
+
+def together(transforms: list[Any]) -> Any:
+    """Many transformations as one compiled ``update(gradients, states, params)``: lists of updates and of states."""
+
+    @jax.jit
+    def update(gradients: Any, states: list[Any], params: Any) -> tuple[list[Any], list[Any]]:
+        found = [one.update(gradients, state, params) for one, state in zip(transforms, states, strict=True)]
+        return [updates for updates, _ in found], [state for _, state in found]
+
+    return update

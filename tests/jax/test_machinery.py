@@ -20,7 +20,7 @@ import layda  # noqa: E402
 from layda.rules import Adam, AdamW, HeavyBall, ScheduleFreeSGD  # noqa: E402
 from layda.schedules import ExponentialDecay  # noqa: E402
 from tests.cases import RULES  # noqa: E402
-from tests.jax.problems import identity, in_64_bits  # noqa: E402
+from tests.jax.problems import every_rule, identity, in_64_bits, together  # noqa: E402
 
 
 def tree() -> dict[str, Any]:
@@ -78,54 +78,88 @@ def test_a_missing_gradient_leaves_its_slots_alone() -> None:
     assert jnp.all(state.slots["velocity"]["a"] != before.slots["velocity"]["a"])
 
 
-@pytest.mark.parametrize("rule", RULES, ids=identity)
-def test_scan_and_jit_are_the_eager_steps(rule: Any) -> None:
-    transform = layda.jax.optimizer(rule)
-    start = (tree(), transform.init(tree()))
-    eager = start
+@pytest.fixture(scope="module")
+def scanned() -> list[Any]:
+    """For every rule five steps in ``lax.scan``."""
+    transforms = [layda.jax.optimizer(rule) for rule in RULES]
+    start = [(tree(), one.init(tree())) for one in transforms]
+
+    def step(carry: Any, _: Any) -> Any:
+        return [stepped(one, *own) for one, own in zip(transforms, carry, strict=True)], None
+
+    return jax.lax.scan(step, start, None, length=5)[0]
+
+
+@every_rule
+def test_scan_and_jit_are_the_eager_steps(index: int, scanned: Any) -> None:
+    transform = layda.jax.optimizer(RULES[index])
+    eager = (tree(), transform.init(tree()))
     for _ in range(5):
         eager = stepped(transform, *eager)
-    scanned, _ = jax.lax.scan(lambda carry, _: (stepped(transform, *carry), None), start, None, length=5)
-    assert_close(scanned, eager)
+    assert_close(scanned[index], eager)
 
 
-@pytest.mark.parametrize("rule", RULES, ids=identity)
-def test_vmap_over_parameters_and_rates(rule: Any) -> None:
+def rated(rule: Any, rate: Any, params: Any) -> Any:
+    """Three steps at a rate that is put into the state."""
     transform = layda.jax.optimizer(rule)
-    name = next(name for name in transform.init(jnp.zeros(2)).hyperparams if name.startswith("learning_rate"))
-    rates, starts = jnp.array([0.01, 0.05]), jnp.array([[1.0, 2.0], [3.0, 4.0]])
-
-    def run(rate: Any, params: Any) -> Any:
-        state = transform.init(params)
-        state.hyperparams[name] = rate
-        for _ in range(3):
-            params, state = stepped(transform, params, state)
-        return params
-
-    together = jax.vmap(run)(rates, starts)
-    for index in range(2):
-        np.testing.assert_allclose(together[index], run(rates[index], starts[index]), rtol=1e-6)
-
-
-@pytest.mark.parametrize("made", ["eager", "jit"])
-@pytest.mark.parametrize("rule", RULES, ids=identity)
-def test_parameters_and_state_can_be_donated(rule: Any, made: str) -> None:
-    transform = layda.jax.optimizer(rule)
-    init = jax.jit(transform.init) if made == "jit" else transform.init
-    params = {"a": jnp.arange(1.0, 5.0), "b": jnp.arange(1.0, 5.0)}
-    kept = jax.tree.map(np.array, params)
-    state = init(params)
-    places = [leaf.unsafe_buffer_pointer() for leaf in jax.tree.leaves((params, state))]
-    assert len(set(places)) == len(places)  # no buffer belongs to two leaves
-    step = jax.jit(lambda params, state: stepped(transform, params, state), donate_argnums=(0, 1))
+    state = transform.init(params)
+    state.hyperparams[next(name for name in state.hyperparams if name.startswith("learning_rate"))] = rate
     for _ in range(3):
-        old = params
-        params, state = step(params, state)
-        assert all(leaf.is_deleted() for leaf in jax.tree.leaves(old))
-    expected = (kept, transform.init(kept))
+        params, state = stepped(transform, params, state)
+    return params
+
+
+RATES, STARTS = np.array([0.01, 0.05], np.float32), np.array([[1.0, 2.0], [3.0, 4.0]], np.float32)
+
+
+@pytest.fixture(scope="module")
+def mapped() -> list[Any]:
+    """For every rule the ends of ``vmap`` over rates and starts."""
+    return jax.jit(jax.vmap(lambda rate, start: [rated(rule, rate, start) for rule in RULES]))(RATES, STARTS)
+
+
+@every_rule
+def test_vmap_over_parameters_and_rates(index: int, mapped: Any) -> None:
+    for lane in range(2):
+        alone = rated(RULES[index], jnp.asarray(RATES[lane]), jnp.asarray(STARTS[lane]))
+        np.testing.assert_allclose(mapped[index][lane], alone, rtol=1e-6)
+
+
+@pytest.fixture(scope="module")
+def donated() -> dict[str, list[Any]]:
+    """For every rule, with states made eagerly and under jit, three steps that take their arguments' memory."""
+    transforms = [layda.jax.optimizer(rule) for rule in RULES]
+
+    def init(starts: list[Any]) -> list[Any]:
+        return [(start, one.init(start)) for one, start in zip(transforms, starts, strict=True)]
+
+    def step(carried: list[Any]) -> list[Any]:
+        return [stepped(one, *own) for one, own in zip(transforms, carried, strict=True)]
+
+    found, compiled = {}, jax.jit(step, donate_argnums=0)
+    for made, how in {"eager": init, "jit": jax.jit(init)}.items():
+        carried = how([jax.tree.map(jnp.array, FOUR) for _ in transforms])
+        places = [leaf.unsafe_buffer_pointer() for leaf in jax.tree.leaves(carried)]
+        assert len(set(places)) == len(places)  # no buffer belongs to two leaves
+        for _ in range(3):
+            old = [params for params, _ in carried]
+            carried = compiled(carried)
+            assert all(leaf.is_deleted() for leaf in jax.tree.leaves(old))
+        found[made] = carried
+    return found
+
+
+FOUR = {"a": np.arange(1.0, 5.0, dtype=np.float32), "b": np.arange(1.0, 5.0, dtype=np.float32)}
+
+
+@every_rule
+def test_parameters_and_state_can_be_donated(index: int, donated: Any) -> None:
+    transform = layda.jax.optimizer(RULES[index])
+    expected = (FOUR, transform.init(FOUR))
     for _ in range(3):
         expected = stepped(transform, *expected)
-    assert_close((params, state), expected)
+    for carried in donated.values():
+        assert_close(carried[index], expected)
 
 
 def test_a_changed_hyperparameter_compiles_nothing_anew() -> None:
@@ -179,29 +213,36 @@ def test_inside_multi_transform_and_masked(rule: Any) -> None:
     expected, _ = plain.update({"a": params["a"]}, plain.init({"a": params["a"]}), {"a": params["a"]})
 
     several = optax.multi_transform({"ours": plain, "still": optax.set_to_zero()}, {"a": "ours", "b": "still"})
-    updates, _ = jax.jit(several.update)(params, several.init(params), params)
+    masked = optax.masked(plain, {"a": True, "b": False})
+    compiled = jax.jit(lambda params: [one.update(params, one.init(params), params) for one in (several, masked)])
+    (updates, _), (masked_updates, state) = compiled(params)
     np.testing.assert_allclose(updates["a"], expected["a"], rtol=1e-6)
     assert updates["b"].tolist() == [0.0]
 
-    masked = optax.masked(plain, {"a": True, "b": False})
-    updates, state = jax.jit(masked.update)(params, masked.init(params), params)
+    updates = masked_updates
     np.testing.assert_allclose(updates["a"], expected["a"], rtol=1e-6)
     np.testing.assert_array_equal(updates["b"], params["b"])
     assert layda.jax.estimates(plain, params, state)["b"].tolist() == [3.0]
 
 
-@pytest.mark.parametrize("rule", RULES, ids=identity)
-def test_apply_if_finite_skips_a_step_whole(rule: Any) -> None:
-    careful = optax.apply_if_finite(layda.jax.optimizer(rule), max_consecutive_errors=5)
-    params = jnp.array([1.0, 2.0])
-    update = jax.jit(careful.update)
-    _, before = update(params, careful.init(params), params)
-    updates, after = update(jnp.array([1.0, jnp.nan]), before, params)
-    assert updates.tolist() == [0.0, 0.0]
+@pytest.fixture(scope="module")
+def careful() -> list[tuple[Any, ...]]:
+    """For every rule: the state before and after a gradient with NaN, its update, and that of the step after it."""
+    transforms = [optax.apply_if_finite(layda.jax.optimizer(rule), max_consecutive_errors=5) for rule in RULES]
+    update, params = together(transforms), jnp.array([1.0, 2.0])
+    _, before = update(params, [one.init(params) for one in transforms], params)
+    nothing, after = update(jnp.array([1.0, jnp.nan]), before, params)
+    something, _ = update(params, after, params)
+    return list(zip(before, after, nothing, something, strict=True))
+
+
+@every_rule
+def test_apply_if_finite_skips_a_step_whole(index: int, careful: Any) -> None:
+    before, after, nothing, something = careful[index]
+    assert nothing.tolist() == [0.0, 0.0]
     assert_close(after.inner_state, before.inner_state, 0.0)
-    updates, _ = update(params, after, params)
-    assert bool(jnp.all(jnp.isfinite(updates)))
-    assert bool(jnp.all(updates != 0))
+    assert np.all(np.isfinite(something))
+    assert np.all(np.asarray(something) != 0)
 
 
 def test_complex_parts_are_coordinates_of_their_own() -> None:
@@ -239,28 +280,32 @@ devices = jax.devices()
 assert len(devices) == 2, devices
 mesh = Mesh(np.array(devices), ("data",))
 split = NamedSharding(mesh, PartitionSpec("data"))
-for rule in RULES:
-    transform = layda.jax.optimizer(rule)
-    start = np.arange(1.0, 9.0, dtype=np.float32)
+transforms = [layda.jax.optimizer(rule) for rule in RULES]
+start = np.arange(1.0, 9.0, dtype=np.float32)
 
-    def step(params, state):
-        updates, state = transform.update(params, state, params)
-        return optax.apply_updates(params, updates), state
+def step(params, states):  # of every rule, in one compilation
+    found = [one.update(x, state, x) for one, state, x in zip(transforms, states, params)]
+    return [optax.apply_updates(x, update) for x, (update, _) in zip(params, found)], [state for _, state in found]
 
-    alone, carried = jnp.asarray(start), transform.init(jnp.asarray(start))
-    for init in (transform.init, jax.jit(transform.init)):
-        params = jax.device_put(start, split)
-        state = init(params)
-        run = jax.jit(step, donate_argnums=(0, 1))
-        for index in range(3):
-            for leaf in jax.tree.leaves(state.slots):
+def init(params):
+    return [one.init(x) for one, x in zip(transforms, params)]
+
+alone = [jnp.asarray(start) for _ in RULES]
+carried, run = init(alone), jax.jit(step)
+for _ in range(3):
+    alone, carried = run(alone, carried)
+run = jax.jit(step, donate_argnums=(0, 1))
+for made in (init, jax.jit(init)):
+    params = [jax.device_put(start, split) for _ in RULES]
+    states = made(params)
+    for index in range(4):
+        for rule, x, state in zip(RULES, params, states):
+            for leaf in (x, *jax.tree.leaves(state.slots)):
                 assert leaf.sharding.is_equivalent_to(split, 1), (str(rule), index, leaf.sharding)
-            params, state = run(params, state)
-        assert params.sharding.is_equivalent_to(split, 1)
-        expected, other, run = alone, carried, jax.jit(step)
-        for _ in range(3):
-            expected, other = run(expected, other)
-        np.testing.assert_array_equal(params, expected)
+        if index < 3:
+            params, states = run(params, states)
+    for rule, x, state, expected, other in zip(RULES, params, states, alone, carried):
+        np.testing.assert_array_equal(x, expected, err_msg=str(rule))
         jax.tree.map(np.testing.assert_array_equal, state, other)
 print("equal")
 """
@@ -297,21 +342,33 @@ def test_what_needs_params_says_so() -> None:
         np.testing.assert_array_equal(without, having)
 
 
-@pytest.mark.parametrize("rule", RULES, ids=identity)
-def test_a_saved_state_continues_bit_for_bit(rule: Any, tmp_path: Path) -> None:
-    transform = layda.jax.optimizer(rule)
-    step = jax.jit(lambda params, state: stepped(transform, params, state))
-    params = jnp.array([1.0, -2.0])
-    state = transform.init(params)
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[Any, Any]]:
+    """For every rule three steps, then three more: straight on, and from a file."""
+    transforms = [layda.jax.optimizer(rule) for rule in RULES]
+    path = tmp_path_factory.mktemp("saved") / "kept.npz"
+
+    @jax.jit
+    def step(carried: Any) -> Any:
+        return [stepped(one, params, state) for one, (params, state) in zip(transforms, carried, strict=True)]
+
+    start = jnp.array([1.0, -2.0])
+    carried = [(start, one.init(start)) for one in transforms]
     for _ in range(3):
-        params, state = step(params, state)
-    leaves, structure = jax.tree.flatten((params, state))
-    np.savez(tmp_path / "kept.npz", *leaves)
-    with np.load(tmp_path / "kept.npz") as kept:
+        carried = step(carried)
+    leaves, structure = jax.tree.flatten(carried)
+    np.savez(path, *leaves)
+    with np.load(path) as kept:
         again = jax.tree.unflatten(structure, [kept[f"arr_{index}"] for index in range(len(leaves))])
-    straight = (params, state)
     for _ in range(3):
-        straight, again = step(*straight), step(*again)
+        carried, again = step(carried), step(again)
+    return list(zip(again, carried, strict=True))
+
+
+@every_rule
+def test_a_saved_state_continues_bit_for_bit(index: int, saved: Any) -> None:
+    again, straight = saved[index]
+    assert int(straight[1].count) == 6
     assert_close(again, straight, 0.0)
 
 

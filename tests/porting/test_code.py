@@ -135,8 +135,8 @@ def test_every_schedule_in_every_form(form: str, rate: Any, library: str) -> Non
 
 
 OTHERS = (
-    GradientDescent(), Nesterov(), Adam(), Adam(epsilon=0.0), NAdam(momentum_decay=1.0), Lion(), QuasiHyperbolic(),
-    SignMomentum(), ScheduleFreeSGD(),
+    GradientDescent(), Nesterov(), Adam(), Adam(epsilon=0.0), NAdam(momentum_decay=1.0), NAdam(momentum_decay=1e4),
+    Lion(), QuasiHyperbolic(), SignMomentum(), ScheduleFreeSGD(),
 )  # fmt: skip
 PAIRS = [(rule, rate) for i, rule in enumerate(OTHERS) for j, rate in enumerate(RATES) if (i + j) % 3 == 0]
 """Every rule with a third of the schedules, every schedule with a third of the rules."""
@@ -151,8 +151,8 @@ DECAYING = (
     GradientDescent(0.02), HeavyBall(0.02), HeavyBall(0.02, form="step"), HeavyBall(0.02, form="average"),
     Nesterov(0.02, 0.9), Adam(0.02), AdamW(0.02), NAdam(0.02), Lion(0.02), SignMomentum(0.02), ScheduleFreeSGD(0.02),
     QuasiHyperbolic(0.02, 0.9), HeavyBall(ExponentialDecay(0.05, 0.97), 0.9), Nesterov(InverseTimeDecay(0.05), 0.9),
-    Adam(0.02, epsilon=0.0), NAdam(0.02, momentum_decay=1.0), HeavyBall(0.02, 0.0), Nesterov(0.02, 0.0),
-    HeavyBall(StepDecay(0.05, 0.5, every=9), SutskeverMomentum(0.9, 10)),
+    Adam(0.02, epsilon=0.0), NAdam(0.02, momentum_decay=1.0), NAdam(0.02, momentum_decay=1e4), HeavyBall(0.02, 0.0),
+    Nesterov(0.02, 0.0), HeavyBall(StepDecay(0.05, 0.5, every=9), SutskeverMomentum(0.9, 10)),
 )  # fmt: skip
 
 
@@ -293,7 +293,10 @@ def test_the_form_is_said_where_it_matters() -> None:
     assert "momentum=0.5 / 0.9" in layda.code(run, "torch")
     assert "optax.chain(" in layda.code(run, "optax")
     assert "optax.nadam has no" in layda.code(NAdam(), "optax")
+    assert "optax.nadam(0.002, b1=0.9" in layda.code(NAdam(momentum_decay=1e4), "optax")
     assert "torch.optim has no lion: the step is written out" in layda.code(Lion(), "torch")
+    decayed = layda.code(Lion(0.01, weight_decay=0.1), "optax")
+    assert "optax.lion(0.01, b1=0.9, b2=0.99, weight_decay=0.1)" in decayed  # decoupled there, too
 
 
 def test_refusals() -> None:

@@ -88,11 +88,23 @@ def test_torch(name: str) -> None:
     assert_close(positions(rule), by_torch(make))
 
 
-def test_lion_as_in_optax() -> None:
+@pytest.mark.parametrize("weight_decay", [0.0, 0.1])
+def test_lion_as_in_optax(weight_decay: float) -> None:
     optax = pytest.importorskip("optax", reason="optax is not installed")
     jax = pytest.importorskip("jax", reason="JAX is not installed")
+    ours = Lion(0.001, 0.9, 0.99, weight_decay=weight_decay)
     with jax.enable_x64(True):
-        assert_close(positions(Lion(0.001, 0.9, 0.99)), by_optax(optax.lion(0.001, 0.9, 0.99, weight_decay=0.0), jax))
+        assert_close(positions(ours), by_optax(optax.lion(0.001, 0.9, 0.99, weight_decay=weight_decay), jax))
+
+
+def test_lion_s_coupled_decay_is_a_part_of_the_gradient() -> None:
+    ours = positions(Lion(0.001, 0.9, 0.99, weight_decay=0.1, decoupled=False))
+
+    def step(x: np.ndarray, g: np.ndarray, m: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        g = g + 0.1 * x
+        return x - 0.001 * np.sign(0.9 * m + 0.1 * g), 0.99 * m + 0.01 * g
+
+    assert_close(ours, by_recurrence(step, np.zeros(2)))
 
 
 def by_optax(transformation: Any, jax: Any) -> np.ndarray:

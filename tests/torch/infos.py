@@ -6,6 +6,7 @@ They are built with ``torch/testing/_internal/common_optimizers.py``, which is p
 
 from __future__ import annotations
 
+import inspect
 import sys
 import types
 import unittest
@@ -114,7 +115,8 @@ def _inputs_func(optimizer: Any) -> Any:
             {"weight_decay": 0.1, "maximize": True},
         ]
         if name != "SGD":  # torch's has no such setting
-            shared.append({"weight_decay": 0.1, "decoupled": True})
+            usual = inspect.signature(optimizer).parameters["decoupled"].default
+            shared.append({"weight_decay": 0.1, "decoupled": not usual})
         return [
             tools.OptimizerInput(params=None, kwargs=dict(kwargs), desc=" ".join(kwargs) or "default")
             for kwargs in (*shared, *_OWN.get(name, []))

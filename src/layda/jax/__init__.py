@@ -30,6 +30,46 @@ schedule-free        1.9e-14  1.9e-14                2.0e-14  x + (x′ − x) i
 ===================  =======  =====================  =======  =========================================================
 
 "Without fma" is ``XLA_FLAGS=--xla_cpu_max_isa=AVX``, set before JAX starts.
+
+Where a function has the name of one of optax's (0.2; schedule_free is in ``optax.contrib``), all else is the same but:
+
+==========================  ==============  ======  =======================
+name                        argument        here    optax
+==========================  ==============  ======  =======================
+adam, adamw                 learning_rate   0.001   learning_rate=required
+nadam                       learning_rate   0.002   learning_rate=required
+lion                        learning_rate   0.0001  learning_rate=required
+schedule_free               learning_rate   0.1     learning_rate=required
+adam, adamw, nadam, lion    beta1           0.9     b1=0.9
+adam, adamw, nadam          beta2           0.999   b2=0.999
+lion                        beta2           0.99    b2=0.99
+adam, adamw, nadam          epsilon         1e-08   eps=1e-08
+adam, adamw, nadam          -               -       eps_root=0.0
+adamw                       weight_decay    0.01    weight_decay=0.0001
+lion                        weight_decay    0.0     weight_decay=0.001
+adam, nadam, schedule_free  weight_decay    0.0     -
+adamw, lion                 decoupled       True    -
+adam, nadam, schedule_free  decoupled       False   -
+adamw, lion                 -               -       mask=None
+nadam                       momentum_decay  0.004   -
+nadam                       -               -       nesterov=True
+adam, adamw                 -               -       nesterov=False
+schedule_free               momentum        0.9     b1=0.9
+schedule_free               -               -       base_optimizer=required
+schedule_free               -               -       weight_lr_power=2.0
+adam, adamw, nadam, lion    state_dtype     None    -
+adam, adamw, nadam, lion    -               -       mu_dtype=None
+==========================  ==============  ======  =======================
+
+Defaults here are the rules' own: they are PyTorch's, where it has the rule. Besides,
+
+- nadam has PyTorch's schedule of its momentum; ``nadam(momentum_decay=1e4)`` is ``optax.nadam``;
+- schedule_free is ``optax.contrib.schedule_free(optax.sgd(α), α)``;
+- the real and the imaginary part of a complex parameter are coordinates of their own, as in PyTorch, where optax's
+  Adams divide both by their common size;
+- slots of bfloat16 and float16 parameters are float32 unless ``state_dtype`` says otherwise, where optax keeps them in
+  the parameters' dtype;
+- a mask for the weight decay is ``optax.multi_transform`` with two transformations.
 """
 
 from __future__ import annotations
@@ -45,16 +85,17 @@ except ImportError as _fault:
     raise MissingExtraError("jax with optax", "jax", "layda.jax") from _fault
 
 from layda.errors import nearest
-from layda.jax.answers import estimates
+from layda.jax.answers import estimates, settings, with_hyperparams
 from layda.jax.named import function_name as _function_name
 from layda.jax.named import named as _named
-from layda.jax.transformation import State, Transformation, optimizer
+from layda.jax.state import State
+from layda.jax.transformation import Transformation, optimizer
 from layda.rules import ALL as _ALL
 
 _NAMED = {_function_name(_rule): _named(_rule) for _rule in _ALL}
 globals().update(_NAMED)
 
-__all__ = ["State", "Transformation", "estimates", "optimizer"]
+__all__ = ["State", "Transformation", "estimates", "optimizer", "settings", "with_hyperparams"]
 __all__ += list(_NAMED)
 
 

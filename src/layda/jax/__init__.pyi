@@ -4,7 +4,9 @@ from typing import Any
 import optax
 
 from layda.jax.answers import estimates as estimates
-from layda.jax.transformation import State as State
+from layda.jax.answers import settings as settings
+from layda.jax.answers import with_hyperparams as with_hyperparams
+from layda.jax.state import State as State
 from layda.jax.transformation import Transformation as Transformation
 from layda.jax.transformation import optimizer as optimizer
 

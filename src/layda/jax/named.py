@@ -46,7 +46,10 @@ def named(rule: type[Rule]) -> Callable[..., optax.GradientTransformationExtraAr
     signature = _signature(rule)
 
     def make(*args: Any, **kwargs: Any) -> optax.GradientTransformationExtraArgs:
-        settings = signature.bind(*args, **kwargs).arguments
+        try:
+            settings = signature.bind(*args, **kwargs).arguments
+        except TypeError as error:
+            raise TypeError(f"{make.__name__}: {error}; its arguments are {_written(signature)}") from None
         state_dtype = settings.pop("state_dtype", None)
         return transformation(understood(rule, settings), state_dtype)
 
@@ -69,6 +72,11 @@ def _signature(rule: type[Rule]) -> inspect.Signature:
     found.sort(key=lambda one: one.kind)
     found.append(inspect.Parameter("state_dtype", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Any))
     return inspect.Signature(found, return_annotation=optax.GradientTransformationExtraArgs)
+
+
+def _written(signature: inspect.Signature) -> str:
+    """Names and defaults."""
+    return ", ".join(f"{one.name}={one.default!r}" for one in signature.parameters.values())
 
 
 def _documentation(rule: type[Rule]) -> str:

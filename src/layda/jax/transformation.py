@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -13,31 +13,11 @@ from jax.experimental.shard_alike import shard_alike
 from layda.errors import SettingError
 from layda.jax.given import Given, called_of, understood
 from layda.jax.leaves import LeafStep, computing_dtype, kept_dtype, parts, whole
+from layda.jax.state import State, check, precision, scalar
 from layda.rule import Rule, Slot, Stepper
 from layda.specs import to_rule
 
-__all__ = ["State", "Transformation", "optimizer", "transformation"]
-
-
-class State(NamedTuple):
-    """What a rule carries from step to step: a tree of arrays like any other optax state.
-
-    Attributes:
-        count: the step t that comes next.
-        hyperparams: the rule's numbers by dotted path ("learning_rate", "momenta.1", "learning_rate.decay"), to be
-            changed at will: ``state.hyperparams["learning_rate"] = 0.05``. A Python float or ``jnp.asarray(0.05)``
-            compiles nothing anew; a number of fixed dtype (``np.float32(0.05)``) or an int does once. They keep their
-            own precision (float32, or float64 with ``jax_enable_x64``) whatever the parameters' is.
-        schedules: what the schedules carry.
-        shared: the slots that are one number for all parameters.
-        slots: name -> a tree like the parameters.
-    """
-
-    count: jax.Array  # type: ignore[assignment]  # optax's name for it, though every tuple has a method count
-    hyperparams: dict[str, Any]
-    schedules: dict[str, jax.Array]
-    shared: dict[str, jax.Array]
-    slots: dict[str, Any]
+__all__ = ["Transformation", "optimizer", "transformation"]
 
 
 class Transformation(optax.GradientTransformationExtraArgs):  # type: ignore[misc]  # optax ships no types
@@ -72,7 +52,8 @@ def optimizer(
         state_dtype: the dtype of the slots; by default the parameters', float32 at least.
 
     Returns:
-        The transformation. Extra arguments to ``update`` are ignored.
+        The transformation. Extra arguments to ``update`` are ignored. ``update`` refuses (SettingError) another rule's
+        state, names in ``state.hyperparams`` that are none, and, outside ``jax.jit``, values out of range.
 
     Raises:
         SettingError: a setting out of range or not finite; a rule that restarts; a ``state_dtype`` that is no float.
@@ -104,9 +85,14 @@ def transformation(given: Given, state_dtype: Any = None) -> Transformation:
     return found
 
 
+def _hyperparams(given: Given, stepper: Stepper) -> tuple[str, ...]:
+    """The names of the numbers that states hold."""
+    return tuple(name for name in stepper.numbers if name not in given.arrays or name in given.shown)
+
+
 def _init(given: Given, step: LeafStep, state_dtype: Any) -> Callable[[Any], State]:
     stepper = step.stepper
-    names = tuple(name for name in stepper.numbers if name not in given.arrays or name in given.shown)
+    names = _hyperparams(given, stepper)
 
     def start(slot: Slot, leaf: Any) -> jax.Array:
         leaf = jnp.asarray(leaf)
@@ -130,12 +116,13 @@ def _init(given: Given, step: LeafStep, state_dtype: Any) -> Callable[[Any], Sta
         return State(
             count=jnp.zeros((), jnp.int32),
             # Of weak type, as jnp.asarray(0.1) is: putting a Python number in their place compiles nothing anew.
-            hyperparams={name: _scalar(given.arrays.get(name, stepper.numbers[name])) for name in names},
+            hyperparams={name: scalar(given.arrays.get(name, stepper.numbers[name])) for name in names},
             schedules={name: _kept(value) for name, value in zip(stepper.schedule_names, carried, strict=True)},
             shared={slot.name: _kept(slot.start) for slot in stepper.shared},
             slots={
                 slot.name: jax.tree.map(lambda leaf, slot=slot: start(slot, leaf), params) for slot in stepper.slots
             },
+            rule={given.rule.name: ()},
         )
 
     return init
@@ -144,15 +131,17 @@ def _init(given: Given, step: LeafStep, state_dtype: Any) -> Callable[[Any], Sta
 def _update(given: Given, step: LeafStep) -> Callable[..., tuple[Any, State]]:
     stepper, called = step.stepper, called_of(given.rule)
     shared = tuple(slot.name for slot in stepper.shared)
+    names = _hyperparams(given, stepper)
 
     def update(updates: Any, state: State, params: Any = None, **extra: Any) -> tuple[Any, State]:
+        check(state, stepper, names)
         numbers = {**state.hyperparams, **given.arrays}
         schedules = dict(state.schedules)
         for path, one in called.items():
             schedules[f"{path}.0"] = one.function(state.count)
             schedules[f"{path}.1"] = one.function(state.count + 1)
-        values = {name: _scalar(value) for name, value in (numbers | schedules | state.shared).items()}
-        lines = step.common(values | {"t": state.count.astype(_precision())})
+        values = {name: scalar(value) for name, value in (numbers | schedules | state.shared).items()}
+        lines = step.common(values | {"t": state.count.astype(precision())})
         after = step.common_outputs(lines, (*shared, *stepper.schedule_names))
 
         gradients, tree = jax.tree.flatten(updates, is_leaf=lambda value: value is None)
@@ -170,13 +159,14 @@ def _update(given: Given, step: LeafStep) -> Callable[..., tuple[Any, State]]:
         ]
         return structure.unflatten([one for one, _ in moved]), State(
             count=optax.safe_increment(state.count),
-            hyperparams={name: _scalar(numbers[name]) for name in state.hyperparams},
+            hyperparams={name: scalar(numbers[name]) for name in state.hyperparams},
             schedules={name: _like(after[name], old) for name, old in state.schedules.items()},
             shared={name: _like(after[name], old) for name, old in state.shared.items()},
             slots={
                 slot.name: structure.unflatten([slots[index] for _, slots in moved])
                 for index, slot in enumerate(stepper.slots)
             },
+            rule=state.rule,
         )
 
     return update
@@ -210,20 +200,9 @@ def _leaf(
     )
 
 
-def _precision() -> Any:
-    """The precision of hyperparameters: float64 where JAX has it switched on, else float32."""
-    return jnp.asarray(0.0, dtype=float).dtype
-
-
-def _scalar(value: Any) -> Any:
-    """A hyperparameter as an array, never in less than its own precision; Python numbers keep their weak type."""
-    array = jnp.asarray(float(value) if isinstance(value, int) else value)
-    return array if array.dtype == _precision() else array.astype(_precision())
-
-
 def _kept(value: Any) -> jax.Array:
     """A number that the step itself changes, of strong type."""
-    return jnp.asarray(value, dtype=_precision())
+    return jnp.asarray(value, dtype=precision())
 
 
 def _like(value: Any, old: jax.Array) -> jax.Array:

@@ -17,6 +17,8 @@ from layda.schedules import CosineDecay
 __all__ = ["Optax"]
 
 _Piece = tuple[str, list[Setting]]
+_NO_SCHEDULE = 1000.0
+"""From this momentum_decay on, ½·0.96^ψ is lost beside 1, and NAdam's momentum is β₁ from the first step on."""
 _LOSSES = {
     "square": "0.5 * jnp.mean((scores[:, 0] - targets) ** 2)",
     "logistic": "jnp.mean(optax.sigmoid_binary_cross_entropy(scores[:, 0], targets))",
@@ -205,7 +207,16 @@ def _moments(rule: Any, settings: dict[str, Setting]) -> Way | str:
 
 
 def _nadam(rule: NAdam, settings: dict[str, Setting]) -> Way | str:
-    return "optax.nadam has no schedule of its momentum (momentum_decay), and differs by it"
+    if rule.momentum_decay < _NO_SCHEDULE:
+        return "optax.nadam has no schedule of its momentum (momentum_decay), and differs by it"
+    if None in [settings[name].constant for name in ("beta1", "beta2", "epsilon")]:
+        return "optax.nadam corrects its averages for constant betas, not for a schedule"
+    text, functions = _schedule(settings["learning_rate"])
+    arguments = [text, f"b1={rule.beta1!r}", f"b2={rule.beta2!r}", f"eps={rule.epsilon!r}"]
+    if rule.decays_weights and rule.decoupled:
+        pieces = [(f"optax.scale_by_adam({', '.join(arguments[1:])}, nesterov=True)", []), _rate(settings)]
+        return _chained(rule, settings, pieces)
+    return _chained(rule, settings, [(f"optax.nadam({', '.join(arguments)})", functions)])
 
 
 def _lion(rule: Lion, settings: dict[str, Setting]) -> Way | str:
@@ -214,9 +225,10 @@ def _lion(rule: Lion, settings: dict[str, Setting]) -> Way | str:
         return "optax.lion takes constant betas"
     piece: _Piece = (f"optax.scale_by_lion(b1={rule.beta1!r}, b2={rule.beta2!r})", [])
     text, functions = _schedule(settings["learning_rate"])
-    if rule.decays_weights:
+    decay = settings["weight_decay"].constant if rule.decays_weights else 0.0
+    if decay is None or (decay and not rule.decoupled):
         return _chained(rule, settings, [piece, _rate(settings)])
-    arguments = [text, f"b1={rule.beta1!r}", f"b2={rule.beta2!r}", "weight_decay=0.0"]
+    arguments = [text, f"b1={rule.beta1!r}", f"b2={rule.beta2!r}", f"weight_decay={number_of(decay)}"]
     return Way(call("optimizer = ", "optax.lion", arguments), functions=functions)
 
 

@@ -52,6 +52,8 @@ class Adam(Rule):
         beta2: β₂, likewise.
         epsilon: ε ≥ 0 keeps the division finite where the gradient vanishes.
 
+    The defaults are those of PyTorch and optax (whose adam has none for α).
+
     Source: Kingma and Ba 2015, arXiv:1412.6980, Algorithm 1.
 
     >>> import layda
@@ -98,7 +100,7 @@ class AdamW(Rule):
         beta1: β₁ from 0 to 1.
         beta2: β₂ from 0 to 1.
         epsilon: ε ≥ 0.
-        weight_decay: λ ≥ 0, by default .01 as in PyTorch.
+        weight_decay: λ ≥ 0, by default 0.01 as in PyTorch; that of optax.adamw is 0.0001.
 
     Source: Loshchilov and Hutter 2019, arXiv:1711.05101, Algorithm 2; order of operations as in PyTorch.
 
@@ -148,7 +150,8 @@ class NAdam(Rule):
         beta1: β₁ from 0 to 1.
         beta2: β₂ from 0 to 1.
         epsilon: ε ≥ 0.
-        momentum_decay: ψ ≥ 0, a constant of the rule.
+        momentum_decay: ψ ≥ 0, a constant of the rule, by default as in PyTorch. optax.nadam has no schedule, μₜ = β₁:
+            momentum_decay=1e4 is the same, since 0.96^ψ is then lost beside 1.
 
     Source: Dozat 2016; the schedule μ as in ``torch.optim.NAdam``.
 

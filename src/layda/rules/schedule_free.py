@@ -25,7 +25,8 @@ class ScheduleFreeSGD(Rule):
         momentum: β from 0 to 1, the share of the average in y.
 
     Source: Defazio et al. 2024, arXiv:2405.15682, eq. 3–5, and the weights of its reference code. Weight decay is taken
-    at y, as there; decoupled weight decay pulls on z.
+    at y, as there; decoupled weight decay pulls on z. optax.contrib.schedule_free puts the average round any optimizer;
+    this is the one round optax.sgd.
 
     >>> import layda
     >>> run = layda.descend("x^2", ScheduleFreeSGD(0.25, 0.5), start=1.0, steps=2, tolerance=0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
 from layda.functions import sign
@@ -16,19 +16,25 @@ __all__ = ["Lion", "SignMomentum"]
 class Lion(Rule):
     """Every coordinate moves by ±α, in the direction of a blend of momentum and gradient.
 
-    x ← x − α sign(β₁m + (1 − β₁)g);  m ← β₂m + (1 − β₂)g
+    x ← x − αλx;  x ← x − α sign(β₁m + (1 − β₁)g);  m ← β₂m + (1 − β₂)g
 
     Args:
         learning_rate: α ≥ 0, the length of every step: with a constant α the ball never comes to rest.
         beta1: β₁ from 0 to 1, the blend that is taken the sign of.
         beta2: β₂ from 0 to 1, the memory.
+        weight_decay: λ ≥ 0, by default 0; that of optax.lion is 0.001.
+        decoupled: as above and in the paper; with ``False`` λx is added to the gradient, where the sign swallows its
+            size.
 
-    Source: Chen et al. 2023, arXiv:2302.06675, Program 1.
+    Source: Chen et al. 2023, arXiv:2302.06675, Algorithm 2.
 
     >>> import layda
     >>> run = layda.descend("x^2", Lion(0.25), start=1.0, steps=2, tolerance=0)
     >>> run.positions[:, 0].tolist()
     [1.0, 0.75, 0.5]
+    >>> run = layda.descend("x^2", Lion(0.25, weight_decay=1.0), start=1.0, steps=2, tolerance=0)
+    >>> run.positions[:, 0].tolist()
+    [1.0, 0.5, 0.125]
     """
 
     name: ClassVar[str] = "lion"
@@ -38,6 +44,7 @@ class Lion(Rule):
     learning_rate: Hyperparameter = hyperparameter(0.0001, 0.0)
     beta1: Hyperparameter = hyperparameter(0.9, 0.0, 1.0)
     beta2: Hyperparameter = hyperparameter(0.99, 0.0, 1.0)
+    decoupled: bool = field(default=True, kw_only=True)
 
     @property
     def slots(self) -> tuple[Slot, ...]:

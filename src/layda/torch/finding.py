@@ -290,7 +290,8 @@ def _at(name: str) -> str:
 def _watched_text() -> list[str]:
     """First what is watched, if anything is; then the tensors."""
     return [
-        "define i32 @find(ptr %words) {", "entry:", f"  %watch.at = {_at('watch')}", "  %watch = load ptr, ptr %watch.at",
+        "define i32 @find(ptr %words) {", "entry:",
+        f"  %watch.at = {_at('watch')}", "  %watch = load ptr, ptr %watch.at",
         "  %none = icmp eq ptr %watch, null", "  br i1 %none, label %tensors, label %look", "look:",
         f"  %same.at = {_at('same')}", "  %same = load ptr, ptr %same.at", "  %answer = call i32 %same(ptr %watch)",
         "  %is.same = icmp ne i32 %answer, 0", "  br i1 %is.same, label %tensors, label %gone", "tensors:",
@@ -301,17 +302,16 @@ def _watched_text() -> list[str]:
 
 def _finish_text() -> list[str]:
     """Run a kernel between letting the interpreter's lock go and taking it again; release what is held."""
-    word = _at
     return [
         "define void @finish(ptr %words, ptr %kernel, ptr %job) {", "entry:",
         "  %none = icmp eq ptr %kernel, null", "  br i1 %none, label %free, label %run", "run:",
-        f"  %save.at = {word('save')}", "  %save = load ptr, ptr %save.at",
-        f"  %restore.at = {word('restore')}", "  %restore = load ptr, ptr %restore.at",
+        f"  %save.at = {_at('save')}", "  %save = load ptr, ptr %save.at",
+        f"  %restore.at = {_at('restore')}", "  %restore = load ptr, ptr %restore.at",
         "  %thread = call ptr %save()", "  call void %kernel(ptr %job)", "  call void %restore(ptr %thread)",
         "  br label %free", "free:",
-        f"  %release.at = {word('release')}", "  %release = load ptr, ptr %release.at",
-        f"  %held.at = {word('held')}", "  %held = load ptr, ptr %held.at",
-        f"  %taken.at = {word('taken')}", "  %taken = load i64, ptr %taken.at", "  store i64 0, ptr %taken.at",
+        f"  %release.at = {_at('release')}", "  %release = load ptr, ptr %release.at",
+        f"  %held.at = {_at('held')}", "  %held = load ptr, ptr %held.at",
+        f"  %taken.at = {_at('taken')}", "  %taken = load i64, ptr %taken.at", "  store i64 0, ptr %taken.at",
         "  br label %next", "next:", "  %i = phi i64 [ 0, %free ], [ %after, %one ]",
         "  %more = icmp slt i64 %i, %taken", "  br i1 %more, label %one, label %done", "one:",
         "  %place = getelementptr i64, ptr %held, i64 %i", "  %object = load ptr, ptr %place",

@@ -113,11 +113,17 @@ def _document(rule: type[Rule]) -> str:
     if _of_torch(rule):
         own += "\n\nPyTorch's ``betas=(β₁, β₂)`` and ``eps`` mean the same; a group holds ``betas``."
     return (
-        f"{own}\n\nEvery other argument is that of :class:`layda.torch.Optimizer`; weight decay is coupled "
-        "(g ← g + λx) unless ``decoupled`` (x ← x − αλx).\n\n"
+        f"{own}\n\nEvery other argument is that of :class:`layda.torch.Optimizer`; weight decay is "
+        f"{_decay(rule)}.\n\n"
         f">>> import torch, layda.torch\n>>> x = torch.nn.Parameter(torch.ones(2))\n"
         f">>> layda.torch.{rule.__name__}([x]).rule.name\n{rule.name!r}\n"
     )
+
+
+def _decay(rule: type[Rule]) -> str:
+    if rule.__dataclass_fields__["decoupled"].default:
+        return "decoupled (x ← x − αλx) unless ``decoupled=False`` (g ← g + λx)"
+    return "coupled (g ← g + λx) unless ``decoupled`` (x ← x − αλx)"
 
 
 def _sgd() -> type[Optimizer]:
