@@ -5,12 +5,17 @@ Run: python benchmarks/optimizer_step.py [--rounds 30] [--only big small] [--dty
 All optimizers step the same parameters with the same gradients, in turns; the ratio of two is the median over the
 rounds of the ratio within a round, with the upper end of its 95% interval (bootstrap). The stream beside them reads
 three numbers and writes two for every parameter, as one pass of momentum must, in a loop of Numba's.
+
+Every table is measured in processes of its own: layda and torch's eager steps in several, because where memory comes to
+lie makes a step faster or slower for as long as a process lives; then the same beside compiled steps and other
+libraries, whose waiting threads take a share of the cores from whoever comes after them.
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib
+import json
 import os
 import statistics
 import subprocess
@@ -139,8 +144,10 @@ def of_optax(shapes: list[tuple[int, ...]], dtype: torch.dtype) -> Contestant:
     return Contestant(step, sum(leaf.nbytes for leaf in jax.tree.leaves(room["carried"][1])))
 
 
-def contestants(shapes: list[tuple[int, ...]], parameters: list[Any], dtype: torch.dtype) -> dict[str, Any]:
-    """Name -> how to make it; what is not installed says so when it is made."""
+def contestants(
+    shapes: list[tuple[int, ...]], parameters: list[Any], dtype: torch.dtype, beside: str
+) -> dict[str, Any]:
+    """Name -> how to make it; what is not installed says so when it is made. ``beside``: "torch" or "peers"."""
 
     def outside(module: str, name: str, **settings: Any) -> Callable[[], Contestant]:
         return lambda: of_torch(lambda: getattr(importlib.import_module(module), name)(parameters, **settings))
@@ -153,15 +160,23 @@ def contestants(shapes: list[tuple[int, ...]], parameters: list[Any], dtype: tor
 
     short = {"state_dtype": torch.bfloat16}
     own = short if dtype is torch.bfloat16 else {}  # as torch keeps it, so that both move the same bytes
-    found: dict[str, Any] = {
+    both: dict[str, Any] = {
         "layda": layda_step(nonfinite="pass", **own),
+        "torch, loop": torch_step(foreach=False, fused=False),
+        "torch, foreach": torch_step(foreach=True),
+        "torch, fused": torch_step(fused=True),
+    }
+    alone: dict[str, Any] = {
         "layda, skipping what is not finite": layda_step(**own),
         "layda, bfloat16 state" if not own else "layda, float32 state": layda_step(
             nonfinite="pass", **(short if not own else {})
         ),
-        "torch, loop": torch_step(foreach=False, fused=False),
-        "torch, foreach": torch_step(foreach=True),
-        "torch, fused": torch_step(fused=True),
+        "empty step": lambda: of_torch(lambda: Empty(parameters)),
+    }
+    total = sum(parameter.numel() for parameter in parameters)
+    if dtype is torch.float32 and total >= 1 << 20:
+        alone |= {"stream": lambda: stream(total), "copy": lambda: copying(total)}
+    peers: dict[str, Any] = {
         "torch, compiled": lambda: compiled(parameters),
         "optax, jit, donated": lambda: of_optax(shapes, dtype),
         "HeavyBall SGD": lambda: _heavyball(parameters),
@@ -171,9 +186,8 @@ def contestants(shapes: list[tuple[int, ...]], parameters: list[Any], dtype: tor
             lambda: layda.torch.ScheduleFreeSGD(parameters, RATE, MOMENTUM, nonfinite="pass")
         ),
         "schedulefree SGD": lambda: of_torch(lambda: _schedule_free(parameters)),
-        "empty step": lambda: of_torch(lambda: Empty(parameters)),
     }
-    return found
+    return both | (alone if beside == "torch" else peers)
 
 
 def _heavyball(parameters: list[Any]) -> Contestant:
@@ -327,33 +341,59 @@ def first_steps(repeats: int = 5) -> None:
         print(f"| {name} | {' | '.join(f'{statistics.median(column):.3f}' for column in zip(*told, strict=True))} |")
 
 
+def in_process(shape: str, dtype: str, beside: str, rounds: int) -> tuple[dict[str, Contestant], int]:
+    """Measure here, for whoever started this process."""
+    kind, shapes = getattr(torch, dtype), SHAPES[shape]
+    parameters = [torch.nn.Parameter(torch.randn(one, dtype=kind) * 0.1) for one in shapes]
+    for parameter in parameters:
+        parameter.grad = torch.randn_like(parameter)
+    total = sum(parameter.numel() for parameter in parameters)
+    found: dict[str, Contestant] = {}
+    for name, make in contestants(shapes, parameters, kind, beside).items():
+        try:
+            found[name] = make()
+        except Exception as error:  # a peer that is not installed, or cannot do this
+            print(f"{name}: left out ({type(error).__name__}: {str(error).splitlines()[0][:120]})", file=sys.stderr)
+    measure(found, rounds if total < 1 << 26 else max(5, rounds // 3))
+    return found, total
+
+
+def elsewhere(shape: str, dtype: str, beside: str, rounds: int, processes: int) -> None:
+    """Measure in processes of their own, one after another, and show what all of them found."""
+    together: dict[str, Contestant] = {}
+    total = 0
+    for _ in range(processes):
+        words = ["--only", shape, "--dtype", dtype, "--beside", beside, "--rounds", str(rounds), "--here"]
+        done = subprocess.run([sys.executable, __file__, *words], stdout=subprocess.PIPE, check=True, text=True)  # noqa: S603 - our own
+        total, told = json.loads(done.stdout.splitlines()[-1])
+        for name, (times, state, extra) in told.items():
+            one = together.setdefault(name, Contestant(lambda: None, state))
+            one.times += times
+            one.extra = max(one.extra, extra)
+    show(shape, dtype, together, total)
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=30)
+    parser.add_argument("--rounds", type=int, default=20, help="of each process")
+    parser.add_argument("--processes", type=int, default=5, help="beside torch; beside peers one")
     parser.add_argument("--only", nargs="*", choices=list(SHAPES), default=list(SHAPES))
     parser.add_argument("--dtype", nargs="*", choices=["float32", "bfloat16"], default=["float32", "bfloat16"])
+    parser.add_argument("--beside", nargs="*", choices=["torch", "peers"], default=["torch", "peers"])
+    parser.add_argument("--here", action="store_true", help="one table's figures, in this process, as JSON")
     options = parser.parse_args()
+    if options.here:
+        found, total = in_process(options.only[0], options.dtype[0], options.beside[0], options.rounds)
+        print(json.dumps([total, {name: [one.times, one.state, one.extra] for name, one in found.items()}]))
+        return
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads; momentum {MOMENTUM}, {options.rounds} rounds")
     first_steps()
     for dtype in options.dtype:
-        kind = getattr(torch, dtype)
-        for shape in options.only:
-            shapes = SHAPES[shape]
-            parameters = [torch.nn.Parameter(torch.randn(one, dtype=kind) * 0.1) for one in shapes]
-            for parameter in parameters:
-                parameter.grad = torch.randn_like(parameter)
-            total = sum(parameter.numel() for parameter in parameters)
-            found: dict[str, Contestant] = {}
-            for name, make in contestants(shapes, parameters, kind).items():
-                try:
-                    found[name] = make()
-                except Exception as error:  # a peer that is not installed, or cannot do this
-                    print(f"{name}: left out ({type(error).__name__}: {str(error).splitlines()[0][:120]})")
-            if dtype == "float32" and total >= 1 << 20:
-                found |= {"stream": stream(total), "copy": copying(total)}
-            measure(found, options.rounds if total < 1 << 26 else max(5, options.rounds // 3))
-            show(shape, dtype, found, total)
+        for beside in options.beside:
+            print(f"\n## {dtype}, beside {beside}", flush=True)
+            for shape in options.only:
+                elsewhere(shape, dtype, beside, options.rounds, options.processes if beside == "torch" else 1)
 
 
 if __name__ == "__main__":

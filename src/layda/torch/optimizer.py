@@ -201,7 +201,7 @@ class Optimizer(torch.optim.Optimizer):
             if not self.state and checkpoint.only_slots_are_wanted(self):
                 checkpoint.make_slots(self)
                 return loss
-            plan = self._plan = StepPlan(self, plan and plan.parts)
+            plan = self._plan = StepPlan(self, None if plan is None else plan.parts)
         if (self.nonfinite == "pass" and "found_inf" not in self.__dict__) or self._accepted(plan):
             plan.take()
         return loss
