@@ -29,8 +29,10 @@ GRID = {
 }
 """Rule -> the rates that are tried: a factor of about three apart, around the usual one."""
 
-SHORT = {"heavy ball, bfloat16 state": "heavy ball", "Adam, bfloat16 state": "Adam"}
+SHORT = {f"{rule}, bfloat16 state": rule for rule in GRID if rule != "gradient descent"}
 """A rule whose state is kept in bfloat16 -> the rule that its rate is chosen with."""
+
+_USUAL = ("heavy ball, bfloat16 state", "Adam, bfloat16 state")  # of these; the others where they are asked for
 
 RELATIVES = SHORT | {
     "torch SGD": "heavy ball", "torch Adam": "Adam", "optax.sgd": "heavy ball", "optax.adam": "Adam",
@@ -111,16 +113,14 @@ def table(found: Comparison) -> str:
         loss, off = spread([outcome.final for outcome in outcomes])
         merit, around = spread([outcome.held_out for outcome in outcomes])
         lines.append(f"{rule:28} {found.rates[rule]:7g}  {loss:8.4f} ± {off:6.4f}  {merit:11.4f} ± {around:6.4f}")
-    for short, rule in SHORT.items():
-        if short in found.outcomes:
-            pairs = zip(found.outcomes[short], found.outcomes[rule], strict=True)
-            change, _ = spread([one.final - other.final for one, other in pairs])
-            _, noise = spread([outcome.final for outcome in found.outcomes[rule]])
-            lines.append("")
-            lines.append(
-                f"bfloat16 state, {rule}: the final loss changes by {change:+.4f} in the mean; from seed to seed it "
-                f"differs by {noise:.4f}"
-            )
+    shorts = {rule: found.outcomes[short] for short, rule in SHORT.items() if short in found.outcomes}
+    if shorts:
+        lines += ["", "What a state in bfloat16 changes the final loss by (± standard error), and what a seed does:"]
+    for rule, outcomes in shorts.items():
+        pairs = zip(outcomes, found.outcomes[rule], strict=True)
+        change, off = spread([one.final - other.final for one, other in pairs])
+        _, noise = spread([outcome.final for outcome in found.outcomes[rule]])
+        lines.append(f"{rule:28} {change:+8.5f} ± {off / math.sqrt(seeds):.5f}  {noise:11.5f}")
     return "\n".join(lines)
 
 
@@ -178,6 +178,7 @@ def options(about: str | None, steps: int) -> argparse.ArgumentParser:
     parser.add_argument("--seeds", type=int, default=5, help="trainings of every rule")
     parser.add_argument("--steps", type=int, default=steps, help="gradients of every training")
     parser.add_argument("--rules", nargs="*", default=None, help="only these, by name")
+    parser.add_argument("--bfloat16", action="store_true", help="every rule beside itself with a state in bfloat16")
     parser.add_argument("--save", type=Path, default=None, help="write the picture there")
     parser.add_argument("--quick", action="store_true", help="one seed, few steps, one rate: to see whether it runs")
     return parser
@@ -191,7 +192,8 @@ def chosen(given: argparse.Namespace, rules: Mapping[str, Sequence[float]]) -> d
     unknown = set(given.rules or ()) - set(rules)
     if unknown:
         raise SystemExit(f"--rules: no rule is called {', '.join(sorted(unknown))}; known are {', '.join(rules)}")
-    wanted = set(given.rules or rules)
+    usual = [rule for rule in rules if rule not in SHORT or rule in _USUAL]
+    wanted = set(given.rules or ([] if given.bfloat16 else usual)) | (set(SHORT) if given.bfloat16 else set())
     wanted |= {SHORT[rule] for rule in wanted if rule in SHORT}
     return {rule: grid for rule, grid in rules.items() if rule in wanted}
 
