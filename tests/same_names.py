@@ -46,7 +46,14 @@ def differences(name: str, ours: Any, theirs: Any, others: Mapping[str, str]) ->
         theirs: the peer's.
         others: the peer's names of arguments -> ours.
     """
-    here, there = _arguments(ours, {}), _arguments(theirs, others)
+    there = _arguments(theirs, others)
+    theirs_by_name = {other for other, _ in there.values()} | {"betas"}
+    also = {one: name for one, name in others.items() if one in theirs_by_name} | {"betas": "beta1"}
+    here = {  # the peer's name, taken beside our own and None unless given, is no difference
+        name: told
+        for name, told in _arguments(ours, {}).items()
+        if not (told[1] == "None" and also.get(name) in inspect.signature(ours).parameters)
+    }
     found: set[Row] = set()
     for argument in {**here, **there}:
         own = here[argument][1] if argument in here else "-"

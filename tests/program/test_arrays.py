@@ -116,3 +116,30 @@ def test_elements_that_are_plain_numbers_stay_so() -> None:
     assert list(np.sqrt(mixed)) == [1.0, 2.0]
     assert list(np.where(mixed > 2.0, mixed, 0.0)) == [0.0, 4.0]
     assert mixed.max() == 4.0
+
+
+MIXED: dict[str, Callable[[Any], Any]] = {
+    "an element taken off": lambda p: ((p - p[0]) ** 2).sum(),
+    "taken from an element": lambda p: ((p[0] - p) ** 2).sum(),
+    "times an element": lambda p: (p[0] * p).sum(),
+    "the mean taken off": lambda p: ((p - p.mean()) ** 2).sum(),
+    "made of length one": lambda p: (p / np.linalg.norm(p)).sum(),
+    "log-sum-exp": lambda p: p.max() + np.log(np.exp(p - p.max()).sum()),
+    "compared with an element": lambda p: np.where(p > p[0], p, 2.0 * p).sum(),
+    "clipped": lambda p: np.clip(p, -1.0, 1.0).sum(),
+    "largest, or 5": lambda p: np.max(p, initial=5.0) + (p**2).sum(),
+    "smallest, or -4": lambda p: p.min(initial=-4.0) + (p**2).sum(),
+    "largest of some": lambda p: p.max(where=np.array([False, True]), initial=-9.0) + (p**2).sum(),
+}
+
+
+@pytest.mark.parametrize("name", MIXED)
+def test_arrays_and_their_elements_mix_as_in_numpy(name: str) -> None:
+    start = [0.7, -1.3]
+    found = layda.descend(MIXED[name], "gradient-descent:learning_rate=0.0", start=start, steps=1)
+    assert found.values[0] == pytest.approx(float(MIXED[name](np.array(start))), rel=1e-12)
+
+
+def test_a_largest_element_along_an_axis_that_is_kept_is_refused() -> None:
+    with pytest.raises(TraceError, match="keepdims"):
+        layda.descend(lambda p: p.max(keepdims=True)[0], "gradient-descent", start=[1.0, 2.0], steps=1)

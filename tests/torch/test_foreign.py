@@ -197,3 +197,26 @@ def test_a_buffer_that_is_at_rest_may_be_forgotten() -> None:
     ours.load_state_dict(theirs.state_dict())
     assert ours.param_groups[0]["lr"] == 0.0
     assert not ours.state[params[0]]["velocity"].any()
+
+
+@pytest.mark.parametrize("kind", ["SGD", "Adam", "AdamW", "NAdam"])
+def test_a_group_keeps_what_is_the_user_s_and_a_scheduler_s(kind: str) -> None:
+    parameter = torch.nn.Parameter(torch.ones(3))
+    parameter.grad = torch.ones(3)
+    groups = [{"params": [parameter], "name": "encoder", "lr_scale": 0.5}]
+    settings = {"momentum": 0.9} if kind == "SGD" else {}
+    theirs = getattr(torch.optim, kind)(groups, lr=0.01, **settings)
+    scheduler = torch.optim.lr_scheduler.OneCycleLR(theirs, 0.01, total_steps=10)
+    theirs.step()
+    scheduler.step()
+    ours = getattr(lt, kind)([parameter], lr=0.01)
+    ours.load_state_dict(theirs.state_dict())
+    assert (ours.param_groups[0]["name"], ours.param_groups[0]["lr_scale"]) == ("encoder", 0.5)
+    torch.optim.lr_scheduler.OneCycleLR(ours, 0.01, total_steps=10, last_epoch=1)
+    ours.step()
+
+
+def test_a_state_tells_the_run_that_is_in_force() -> None:
+    optimizer = lt.HeavyBall([torch.nn.Parameter(torch.ones(3))], seed=3)
+    optimizer.param_groups[0]["run"] = {"rounding": "nearest", "seed": 99, "skipped": 0}
+    assert optimizer.state_dict()["param_groups"][0]["run"]["seed"] == 3

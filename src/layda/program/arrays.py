@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from layda.errors import TraceError
 from layda.program.tracing import Traced
 from layda.program.ufuncs import UFUNCS, from_ufunc
 
@@ -41,7 +42,9 @@ class TracedArray(np.ndarray[Any, np.dtype[Any]]):
         if method == "__call__" and name is not None:
             found = np.frompyfunc(functools.partial(_element, ufunc, name), len(plain), 1)(*plain, **options)
         elif method == "reduce" and name in _CHOOSING and plain[0].ndim == 1:  # p.max(): NumPy's own asks which is more
-            found = functools.reduce(functools.partial(_element, ufunc, name), plain[0])
+            found = functools.reduce(functools.partial(_element, ufunc, name), _reduced(plain[0], options))
+        elif method == "__call__" and ufunc.__name__ == "clip" and not options:
+            return np.minimum(np.maximum(inputs[0], inputs[1]), inputs[2])
         else:
             found = getattr(ufunc, method)(*plain, **options)
         return found.view(TracedArray) if isinstance(found, np.ndarray) and found.dtype == object else found
@@ -54,7 +57,24 @@ class TracedArray(np.ndarray[Any, np.dtype[Any]]):
 
 
 def _plain(value: Any) -> Any:
+    if type(value) is Traced:  # as an array of no dimensions, which NumPy lays along the others
+        whole = np.empty((), dtype=object)
+        whole[()] = value
+        return whole
     return value.view(np.ndarray) if isinstance(value, TracedArray) else value
+
+
+def _reduced(values: Any, options: dict[str, Any]) -> list[Any]:
+    """The elements that are compared, with ``initial`` before them and without those that ``where`` leaves out."""
+    where, initial = options.pop("where", True), options.pop("initial", None)
+    kept = {name: value for name, value in options.items() if value not in (None, False, 0, -1, (0,))}
+    if kept:
+        raise TraceError(
+            f"a largest or smallest element is asked for with {kept}; allowed are initial and where; write it out "
+            "element by element, or run the function as a black box"
+        )
+    taken = [value for value, one in zip(values, np.broadcast_to(where, values.shape), strict=True) if one]
+    return taken if initial is None else [initial, *taken]
 
 
 def _element(ufunc: Any, name: str, *values: Any) -> Any:

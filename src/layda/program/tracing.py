@@ -286,6 +286,8 @@ class Traced:
         _refuse("it puts a value that is not known yet into a NumPy array. Work with the coordinates one by one")
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
+        if any(_is_array(value) for value in inputs):
+            return NotImplemented
         if method != "__call__" or options:
             _refuse(f"it uses numpy.{ufunc.__name__}.{method} with options; only the plain call of a ufunc is traced")
         name = UFUNCS.get(ufunc.__name__)
@@ -302,9 +304,14 @@ class Traced:
         return self.graph.apply("select", *args)
 
 
+def _is_array(value: Any) -> bool:
+    """An array of traced values, which does it for each of its elements."""
+    return isinstance(value, np.ndarray) and value.dtype == object and value.ndim > 0
+
+
 def _operate(value: Traced, name: str, *arguments: Any) -> Any:
     for argument in arguments:
-        if isinstance(argument, (str, bytes, list, tuple, dict)) or argument is None:
+        if isinstance(argument, (str, bytes, list, tuple, dict)) or argument is None or _is_array(argument):
             return NotImplemented
     return value.graph.apply(name, *arguments)
 

@@ -26,9 +26,10 @@ Adam, AdamW, NAdam, SGD  rounding     'stochastic'  -
 Adam, AdamW, NAdam, SGD  seed         0             -
 =======================  ===========  ============  ============================
 
-The order of the arguments differs too: hand over all but ``params`` and ``lr`` by name. Gradients that are not finite
-skip the step, where torch's optimizers take it (``nonfinite="pass"``). Slots of bfloat16 and float16 parameters are
-float32 unless ``state_dtype`` says otherwise, where torch's have the parameters' dtype.
+``betas`` and ``eps`` are taken as well. The order of the arguments differs too: hand over all but ``params`` and ``lr``
+by name. Gradients that are not finite skip the step, where torch's optimizers take it (``nonfinite="pass"``). Slots of
+bfloat16 and float16 parameters are float32 unless ``state_dtype`` says otherwise, where torch's have the parameters'
+dtype.
 """
 
 from __future__ import annotations

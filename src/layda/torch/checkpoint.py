@@ -38,6 +38,7 @@ def saved(optimizer: Optimizer, packed: Mapping[str, Any]) -> dict[str, Any]:
         kept = {name: _own(value) for name, value in group.items()}
         if "schedules" in kept:  # to read only: they belong to the code that makes the optimizer
             kept["schedules"] = {name: repr(schedule) for name, schedule in kept["schedules"].items()}
+        kept["run"] = dict(optimizer.defaults["run"])  # what is in force, whatever was written into the group
         groups.append(kept)
     state = {key: _own(slots) for key, slots in packed["state"].items()}
     return {**packed, "state": state, "param_groups": groups}

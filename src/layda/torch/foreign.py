@@ -20,6 +20,7 @@ KNOWN = "torch.optim.SGD, Adam, AdamW and NAdam"
 
 _OF_SGD = ("momentum", "dampening", "nesterov")
 _OF_ADAM = ("betas", "eps")
+_HOW = ("amsgrad", "foreach", "fused", "capturable")  # how torch computes; what else a group holds is the user's own
 
 
 def translation(optimizer: Optimizer, groups: list[dict[str, Any]], state: Mapping[Any, Any]) -> Any:
@@ -46,7 +47,8 @@ def _settings(optimizer: Optimizer, group: Mapping[str, Any], own: Mapping[str, 
     settings = dict(own)
     # states of old versions of torch have neither
     settings |= {name: bool(group.get(name)) for name in ("maximize", "differentiable")}
-    settings |= {name: group[name] for name in ("params", "param_names", "initial_lr") if name in group}
+    theirs = (*_OF_SGD, *_OF_ADAM, "lr", "weight_decay", "decoupled_weight_decay", "momentum_decay", *_HOW)
+    settings |= {name: value for name, value in group.items() if name not in theirs and name not in settings}
     return settings | {"steps": 0, "rule": optimizer.rule.name}
 
 
