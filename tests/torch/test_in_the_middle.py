@@ -44,17 +44,22 @@ def test_dampening_may_begin_in_the_middle(fused: bool | None) -> None:
     assert own.item() == pytest.approx(peer.item(), rel=1e-14)
 
 
+# Not from another thread: torch 2.13 itself crashes where one reads p.grad while another sets it to None.
 _LET_GO = """
-import threading, time, torch, layda.torch
+import torch, layda.torch
+from layda.torch.places import Places
 x = torch.nn.Parameter(torch.zeros(1 << 24))
 optimizer = layda.torch.HeavyBall([x], 0.1, nonfinite={policy!r})
-for turn in range(8):
+find = Places.find
+def find_and_let_go(self, parts):
+    found = find(self, parts)
+    x.grad = None  # 64 MiB, which go back to the system unless somebody holds them
+    return found
+Places.find = find_and_let_go
+for turn in range(4):
     x.grad = torch.ones(1 << 24)
-    other = threading.Thread(target=optimizer.step)
-    other.start()
-    time.sleep(0.001 * turn)
-    x.grad = None
-    other.join()
+    optimizer.step()
+assert x.grad is None and bool((x == x[0]).all()) and abs(x[0].item() + 0.1 * (4 + 3 * 0.9 + 2 * 0.81 + 0.729)) < 1e-5
 print("alive")
 """
 

@@ -38,7 +38,6 @@ class Group:
         self._look_at_tensors()
         self.changed = False
         self.active = False
-        self.values: dict[str, Any] = {}
 
     def _look_at_tensors(self) -> None:
         """Tensors here are read at every step; one on a GPU is another setting only where it is another tensor."""

@@ -81,7 +81,6 @@ class StepPlan:
         lists = [group.parameters for group in self._groups]  # they may be edited in place
         self._watch = Watch(optimizer.state, lists)
         self._watched = any(launch.watch(self._watch) for launch in self._launches)
-        self._bad: str | None = None
         self._moving: list[Cohort] = []
         self._stale = True
         self._random = any(launch.stochastic for launch in self._launches) or bool(self._others)
